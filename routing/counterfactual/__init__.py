@@ -1,0 +1,1 @@
+"""What another policy would have cost and scored on the decisions that were logged, with intervals."""

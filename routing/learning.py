@@ -1,0 +1,225 @@
+"""From judged pairs to what is expected of each option on a prompt, with bounds tried on held-out kinds. Pure.
+
+Three things are chosen inside the pairs themselves, by leaving some out:
+
+1. the kernel of the process and the share of the trees in the mean, by the error on random fifths;
+2. how near the judged prompts another must be to say anything: nearer than all but FARTHEST of them are to the others;
+3. the caution: how many deviations the bounds lie from the mean. A bound is on the average over prompts of a kind. So
+   the pairs are parted into kinds, each is predicted from all others and, by fifths, from its own as well, and the
+   caution is such that in COVERED of the kinds (also of those parts of them that look better, and that look worse than
+   the default) the average outcome lies above the average bound, predicted in either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from routing.forest import Forest, grown
+from routing.regression import Kernel, Matrix, Process, Scale, fit
+from routing.trial import MIN_OF_KIND, Groups, LeftOut, Trial, nearness
+
+MIN_PAIRS = 60
+KERNELS = (Kernel(0.1, 0.6, 0.03), Kernel(0.3, 0.6, 0.1), Kernel(1.0, 1.5, 0.1))
+SHARES = (0.0, 0.25, 0.5, 0.75)
+FARTHEST = 0.02
+COVERED = 0.95
+LEAST_CAUTION = 0.25
+
+Known = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Judged pairs against one default: a row a prompt, a column an option, NaN where it was not judged.
+
+    `differences` are option − default in [-1, 1]; `embeddings` have unit length.
+    """
+
+    options: tuple[str, ...]
+    embeddings: npt.NDArray[np.float32]
+    surfaces: Matrix
+    differences: Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The difference to the default expected on a prompt, with bounds."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What was learnt of options judged on the same prompts."""
+
+    options: tuple[str, ...]
+    process: Process
+    forest: Forest
+    share: float  # of the trees in the mean
+    noise: Matrix
+    skill: Matrix  # share of the differences' variance that is told of pairs left out, an option
+    caution: float
+    familiar: float
+    n: int
+
+    def predict(self, points: Matrix) -> tuple[Matrix, Matrix]:
+        """As `Process.predict`; the variance is the process's, which knows how far a prompt is from the judged ones."""
+        means, left = self.process.predict(points)
+        return (means if self.share == 0 else self._blended(means, points)), left
+
+    def _blended(self, means: Matrix, points: Matrix) -> Matrix:
+        return (1 - self.share) * means + self.share * self.forest.predict(points)
+
+    def nearness(self, embeddings: npt.NDArray[np.floating]) -> Matrix:
+        """Cosine to the fifth nearest of the anchors."""
+        return nearness(embeddings, self.process.anchors[:, : embeddings.shape[1]])
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A predictor: options' differences to one default."""
+
+    default: str
+    scale: Scale
+    parts: tuple[Part, ...]
+    mark: str = ""  # tells one training from another; the artefact's checksum once it is kept
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        return tuple(option for part in self.parts for option in part.options)
+
+    def expect(self, embedding: npt.NDArray[np.float32], surface: Matrix) -> dict[str, Expected | None]:
+        """By option; None where the prompt is unlike all that was judged."""
+        bounds = self.expect_all(embedding[None, :], surface[None, :])
+        return {option: _at(found, 0) for option, found in bounds.items()}
+
+    def expect_all(self, embeddings: npt.NDArray[np.float32], surfaces: Matrix) -> dict[str, Bounds]:
+        """Many prompts at once."""
+        points = self.scale.joined(embeddings, surfaces)
+        return {name: bounds for part in self.parts for name, bounds in _bounds(part, points, embeddings)}
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of one option on many prompts; `is_known` is False where a prompt is unlike all that was judged."""
+
+    mean: Matrix
+    low: Matrix
+    high: Matrix
+    is_known: npt.NDArray[np.bool_]
+    n: int
+
+
+def _bounds(part: Part, points: Matrix, embeddings: npt.NDArray[np.float32]) -> Iterator[tuple[str, Bounds]]:
+    means, left = part.predict(points)
+    is_known = part.nearness(embeddings) >= part.familiar
+    for place, option in enumerate(part.options):
+        mean, away = np.clip(means[:, place], -1, 1), part.caution * np.sqrt(left * part.noise[place])
+        yield option, Bounds(mean, np.clip(mean - away, -1, 1), np.clip(mean + away, -1, 1), is_known, part.n)
+
+
+def _at(found: Bounds, row: int) -> Expected | None:
+    if not found.is_known[row]:
+        return None
+    return Expected(float(found.mean[row]), float(found.low[row]), float(found.high[row]), found.n)
+
+
+def learn_pairs(default: str, pairs: Pairs, *, seed: int = 0) -> Learnt | None:
+    """Learn; None when no option has MIN_PAIRS pairs. Same pairs in the same order and seed, same predictor."""
+    together: dict[bytes, list[int]] = {}
+    for place in range(len(pairs.options)):
+        is_judged = ~np.isnan(pairs.differences[:, place])
+        if is_judged.sum() >= MIN_PAIRS:
+            together.setdefault(is_judged.tobytes(), []).append(place)
+    if not together:
+        return None
+    scale = Scale.of(pairs.surfaces)
+    points = scale.joined(pairs.embeddings, pairs.surfaces)
+    parts = [_part(pairs, points, places, seed) for places in together.values()]
+    return Learnt(default, scale, tuple(parts))
+
+
+def _part(pairs: Pairs, points: Matrix, places: Sequence[int], seed: int) -> Part:
+    rows = np.flatnonzero(~np.isnan(pairs.differences[:, places[0]]))
+    trial = Trial(points[rows], pairs.embeddings[rows], pairs.differences[rows][:, list(places)], seed)
+    folds = trial.folds()
+    kernel, share, by_folds = _tried(trial, folds)
+    near = trial.nearness(folds)
+    familiar = float(np.quantile(near, FARTHEST))
+    noise = np.maximum(((by_folds.means - trial.targets) ** 2).mean(0), 1e-4)
+    return Part(
+        options=tuple(pairs.options[place] for place in places),
+        process=fit(trial.points, trial.targets, kernel, np.random.default_rng(seed)),
+        forest=grown(trial.points, trial.targets, seed=seed),
+        share=share,
+        noise=noise,
+        skill=1 - noise / np.maximum(trial.targets.var(0), 1e-4),
+        caution=_caution(trial, (by_folds, near >= familiar), (kernel, share), noise, familiar),
+        familiar=familiar,
+        n=len(rows),
+    )
+
+
+def _tried(trial: Trial, folds: Groups) -> tuple[Kernel, float, LeftOut]:
+    """The kernel and the share of the trees of least error on random fifths, and what they say of them."""
+    by_kernel = [(kernel, trial.by_process(folds, kernel)) for kernel in KERNELS]
+    trees = trial.by_trees(folds)
+    both = [(kernel, share, found.blended(trees, share)) for kernel, found in by_kernel for share in SHARES]
+    return min(both, key=lambda each: trial.error(each[2].means))
+
+
+def _caution(
+    trial: Trial, by_folds: tuple[LeftOut, Known], chosen: tuple[Kernel, float], noise: Matrix, familiar: float
+) -> float:
+    """`by_folds` with which pairs it knows; `chosen` are the kernel and the share of the trees."""
+    kinds, (kernel, share) = trial.kinds(), chosen
+    by_kinds = trial.by_process(kinds, kernel).blended(trial.by_trees(kinds), share)
+    tried = (by_folds, (by_kinds, trial.nearness(kinds) >= familiar))
+    needed = [_needed(trial, found, is_known, kinds, noise) for found, is_known in tried]
+    return max((max(LEAST_CAUTION, each) for each in needed if each is not None), default=FAR_FROM_SURE)
+
+
+def _needed(trial: Trial, found: LeftOut, is_known: Known, kinds: Groups, noise: Matrix) -> float | None:
+    """The caution that COVERED of the kinds need, by these predictions of them; None where too few are known."""
+    shortfalls: list[float] = []
+    for place in range(trial.targets.shape[1]):
+        told, deviation = found.means[:, place], np.sqrt(found.left * noise[place])
+        shortfalls += _shortfalls(told, trial.targets[:, place], deviation, kinds, is_known)
+    return float(np.quantile(shortfalls, COVERED)) if shortfalls else None
+
+
+# Too few pairs of any kind to try a bound on: one-sided 99.9 % of a normal error.
+FAR_FROM_SURE = 3.09
+
+
+def _shortfalls(means: Matrix, targets: Matrix, deviation: Matrix, kinds: Groups, is_known: Known) -> Iterator[float]:
+    """By how many deviations the average outcome of a kind falls short of the average prediction."""
+    for kind in np.unique(kinds):
+        for is_meant in (means >= 0, means < 0):
+            among = (kinds == kind) & is_meant & is_known
+            if among.sum() >= MIN_OF_KIND:
+                yield float((means[among].mean() - targets[among].mean()) / deviation[among].mean())
+
+
+def as_pairs(
+    rows: Sequence[tuple[str, str, float]],
+    seen: Mapping[str, tuple[npt.NDArray[np.float32], Matrix]],
+) -> tuple[list[str], Pairs]:
+    """Rows of (prompt's id, option, difference) with each prompt's embedding and surface; of several, the last."""
+    options = tuple(sorted({option for _, option, _ in rows}))
+    ids = sorted({prompt for prompt, _, _ in rows if prompt in seen})
+    column, line = {name: i for i, name in enumerate(options)}, {name: i for i, name in enumerate(ids)}
+    differences = np.full((len(ids), len(options)), np.nan)
+    for prompt, option, difference in rows:
+        if prompt in line:
+            differences[line[prompt], column[option]] = difference
+    embeddings = np.array([seen[name][0] for name in ids], dtype=np.float32)
+    surfaces = np.array([seen[name][1] for name in ids], dtype=np.float64)
+    return ids, Pairs(options, embeddings, surfaces, differences)
