@@ -2,6 +2,7 @@
 (() => {
   const { nonce } = document.currentScript;
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  let leaving = false;
 
   // Bokeh styles its shadow roots with <style> elements of its own: this page's nonce lets exactly those in.
   const create = document.createElement.bind(document);
@@ -13,12 +14,17 @@
 
   const scheme = () => document.documentElement.dataset.theme || (dark.matches ? "dark" : "light");
 
-  async function draw(box) {
+  async function fetched(box) {
     const url = new URL(box.dataset.chartUrl, window.location.href);
     url.searchParams.set("scheme", scheme());
     const answer = await fetch(url, { headers: { Accept: "application/json" } });
-    if (!answer.ok) return;
-    const item = await answer.json();
+    return answer.ok ? answer.json() : null;
+  }
+
+  async function draw(box) {
+    const item = await fetched(box);
+    // The part this chart stood in may have been swapped away while its data came.
+    if (item === null || !box.isConnected) return;
     const canvas = document.createElement("div");
     const kept = [...box.childNodes];
     box.append(canvas);
@@ -27,9 +33,17 @@
     box.dataset.drawn = scheme();
   }
 
-  const drawAll = () => document.querySelectorAll("[data-chart-url]").forEach((box) => draw(box));
-  const drawNew = ({ target }) => target.querySelectorAll("[data-chart-url]:not([data-drawn])").forEach((box) => draw(box));
+  // A chart that left the page, or whose request the next page cut off, is nobody's trouble.
+  const attempt = (box) =>
+    draw(box).catch((problem) => {
+      if (box.isConnected && !leaving) throw problem;
+    });
+
+  const drawAll = () => document.querySelectorAll("[data-chart-url]").forEach(attempt);
+  const drawNew = ({ target }) => target.querySelectorAll("[data-chart-url]:not([data-drawn])").forEach(attempt);
   document.addEventListener("DOMContentLoaded", drawAll);
+  window.addEventListener("pagehide", () => (leaving = true));
+  window.addEventListener("pageshow", () => (leaving = false));
   dark.addEventListener("change", drawAll);
   document.addEventListener("htmx:afterSettle", drawNew);
 })();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import Route
 
 from projects.models import Project
 from tests.browser.conftest import Open, is_wide
@@ -50,6 +51,22 @@ def test_a_part_comes_back_whole_by_the_back_button(open_page: Open) -> None:
     page.go_back()
     page.wait_for_selector("#spend")
     assert page.locator("dl.figures").count() == 1
+
+
+def test_a_chart_whose_data_comes_after_its_part_has_gone_is_let_go(open_page: Open) -> None:
+    page = open_page()
+    late: list[Route] = []
+    page.route("**/*scheme=*", lambda route: late.append(route))
+    page.goto(URL)
+    page.wait_for_function("document.querySelectorAll('[data-chart-url]').length > 0")
+    page.click("nav.tabs >> text=Outliers")
+    page.wait_for_selector("#days")
+    gone = [route for route in late if "part=outliers" not in route.request.url]
+    for route in late:
+        with page.expect_response(route.request.url):
+            route.continue_()
+    page.wait_for_timeout(500)
+    assert gone and page.locator("#days").count() == 1
 
 
 def test_it_works_without_script(open_page: Open) -> None:
