@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods
@@ -26,6 +29,9 @@ UNITS = {
     ERRORS: ("Failed", "share", "points"),
     QUALITY: ("Quality against the default", "points", "points"),
 }
+# A page's picture shows what the page was reckoned from, for as long as somebody may look at it.
+KEPT_S = 3600
+Picture = tuple[list[plots.Placed], float]
 
 
 @login_required
@@ -38,6 +44,7 @@ def counterfactual(request: HttpRequest, slug: str) -> HttpResponse:
     asked = Asked(project, request.GET)
     question = asked.question()
     told = report(project, question) if question else None
+    placed = _placed(told) if told else ([], 0.0)
     context = {
         "project": project,
         "asked": asked,
@@ -45,7 +52,7 @@ def counterfactual(request: HttpRequest, slug: str) -> HttpResponse:
         "units": UNITS,
         "query": request.GET.urlencode(),
         "record": adoption.record(project),
-        "has_picture": told is not None and bool(_placed(told)[0]),
+        "kept": _keep(project, placed) if placed[0] else "",
         "is_owner": access.is_owner(request, project),
     }
     return page(request, "routing/counterfactual.html", context)
@@ -69,14 +76,35 @@ def _adopted(request: HttpRequest, project: Project) -> HttpResponse:
 def picture(request: HttpRequest, slug: str) -> HttpResponse:
     """Cost against quality of the policies on the page, with both intervals, as chart data."""
     project = access.readable(request, slug)
-    question = Asked(project, request.GET).question()
-    if question is None:
-        raise Invalid("The policy cannot be read.")
-    placed, usd = _placed(report(project, question))
+    placed, usd = _kept(project, request.GET.get("kept", "")) or _reckoned(project, request)
     return JsonResponse(plots.trade_off(placed, usd, plots.palette(request.GET.get("scheme", ""))))
 
 
-def _placed(told: Report) -> tuple[list[plots.Placed], float]:
+def _keep(project: Project, placed: Picture) -> str:
+    """Keep what a page shows for its picture, so that nothing is reckoned twice; returns the name it has there."""
+    name = secrets.token_hex(16)
+    cache.set(_place_of(project, name), placed, KEPT_S)
+    return name
+
+
+def _kept(project: Project, name: str) -> Picture | None:
+    """None where the page is too old, or another process held it."""
+    found: Picture | None = cache.get(_place_of(project, name)) if name.isalnum() else None
+    return found
+
+
+def _place_of(project: Project, name: str) -> str:
+    return f"counterfactual:{project.pk}:{name[:32]}"
+
+
+def _reckoned(project: Project, request: HttpRequest) -> Picture:
+    question = Asked(project, request.GET).question()
+    if question is None:
+        raise Invalid("The policy cannot be read.")
+    return _placed(report(project, question))
+
+
+def _placed(told: Report) -> Picture:
     """What the picture shows and the default's cost; nothing where that is unknown."""
     known = [each for each in told.points if each.is_placed]
     default = next((each.cost.value for each in known if each.is_default), None)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
@@ -14,6 +17,7 @@ from django.utils import timezone
 from netra.errors import Invalid
 from projects.models import Project
 from routing import policies
+from routing.counterfactual import reading
 from routing.counterfactual.report import Question, Report, report
 from routing.models import RoutingPolicy
 from tests import factories
@@ -152,6 +156,36 @@ def test_the_page_shows_measures_replay_and_picture(as_viewer: Client, project: 
     assert "Put the draft in use" not in page
     chart = as_viewer.get(f"{PAGE}/picture?policy=auto&scheme=dark")
     assert "USD per 1,000 calls" in chart.content.decode()
+
+
+def pictured(client: Client, **query: str) -> str:
+    """The address of the picture that a page carries."""
+    found = re.search('data-chart-url="([^"]+)"', client.get(PAGE, query).content.decode())
+    assert found
+    return html.unescape(found[1])
+
+
+def test_page_and_picture_are_reckoned_once(
+    as_viewer: Client, project: Project, row: RoutingPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided.judge(project, decided.logged(project, row, 300), 0.01)
+    read, windows = reading.read, []
+    monkeypatch.setattr(reading, "read", lambda project, window: windows.append(window) or read(project, window))
+    address = pictured(as_viewer, policy="auto", days="7")
+    light, dark = (as_viewer.get(f"{address}&scheme={each}").json() for each in ("light", "dark"))
+    assert len(windows) == 1 and light != dark
+    # What nobody remembers is reckoned anew, and says the same.
+    cache.clear()
+    assert "USD per 1,000 calls" in as_viewer.get(address).content.decode() and len(windows) == 2
+
+
+def test_what_a_page_kept_is_for_those_who_see_the_project(
+    as_owner: Client, as_stranger: Client, project: Project, row: RoutingPolicy
+) -> None:
+    decided.judge(project, decided.logged(project, row, 300), 0.01)
+    address = pictured(as_owner)
+    assert as_stranger.get(address).status_code == 404
+    assert as_stranger.get(address.replace("/agent/", "/elsewhere/")).status_code == 400
 
 
 def draft(**changes: str) -> dict[str, Any]:
