@@ -178,6 +178,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "sync-sources": {"task": "projects.tasks.sync_sources", "schedule": 60.0},
     "tend-kinds": {"task": "projects.tasks.tend_kinds", "schedule": 300.0},
     "send-digests": {"task": "projects.tasks.send_digests", "schedule": 300.0},
+    "foresee-policies": {"task": "routing.tasks.foresee_due", "schedule": 300.0},
     "check-caches": {"task": "routing.tasks.check_caches", "schedule": 60.0},
     "rebuild-rollups": {"task": "projects.tasks.rebuild_rollups", "schedule": 600.0},
 }

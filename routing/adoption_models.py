@@ -18,6 +18,7 @@ class PolicyForecast(models.Model):
     made_at = models.DateTimeField(default=timezone.now)
     n_decisions = models.PositiveIntegerField(help_text="Logged decisions it was estimated from.")
     measures = models.JSONField(help_text="By measure: what was logged before, what was foreseen, the difference.")
+    caveat = models.CharField(max_length=300, blank=True, help_text="Why nothing is foreseen; empty: something is.")
 
     class Meta:
         ordering = ("-made_at", "-pk")

@@ -132,6 +132,8 @@ class FollowedOut(Schema):
     policy: str = Field(alias="forecast.policy")
     version: int = Field(alias="forecast.version")
     made_at: datetime = Field(alias="forecast.made_at")
+    n_decisions: int = Field(alias="forecast.n_decisions", description="Logged decisions it was estimated from.")
+    caveat: str = Field(alias="forecast.caveat", description="Why nothing is foreseen; empty: something is.")
     n_since: int
     saving_foreseen: float | None
     saving_realised: float | None

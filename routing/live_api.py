@@ -14,6 +14,7 @@ from projects.auth import either
 from projects.models import User
 from routing import decisions, granting, policies, predictor
 from routing.live_schemas import AllowanceIn, AllowanceOut, DecideIn, PolicyIn, PolicyOut, PredictorOut
+from routing.tasks import foresee_policy
 
 router = Router(auth=either)
 
@@ -37,6 +38,7 @@ def put_policy(request: HttpRequest, slug: str, name: str, given: PolicyIn) -> A
     by = request.user if isinstance(request.user, User) else None
     row = policies.write(project, name, kind=given.kind, default_option=given.default_option, rules=given.rules, by=by)
     audit.note(project, "policy_written", f"Wrote the policy {row}.", request=request)
+    foresee_policy.delay_on_commit(row.pk)
     return row
 
 

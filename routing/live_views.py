@@ -19,6 +19,7 @@ from routing import calibrating, decisions, granting, policies, predictor
 from routing.gateway.recording import OUTPACED
 from routing.live_forms import AllowanceForm, PolicyForm, TryForm, shown
 from routing.models import RoutingPolicy
+from routing.tasks import foresee_policy
 
 # Of a length as many requests are: what is pictured is the cost of such a one.
 TYPICAL = "word " * 400
@@ -115,7 +116,8 @@ def _written(request: HttpRequest, project: Project, form: PolicyForm, *, name: 
         form.refuse(problem)
         return None
     audit.note(project, "policy_written", f"Wrote the policy {row}.", request=request)
-    messages.success(request, f"{row} is in use within five seconds.")
+    messages.success(request, f"{row} is in use within five seconds. What is foreseen of it will stand under What if.")
+    foresee_policy.delay_on_commit(row.pk)
     return row
 
 

@@ -6,6 +6,8 @@ from celery import shared_task
 
 from projects.models import Project
 from routing import cache_checking, calibrating, certificates, predictor
+from routing.counterfactual import adoption
+from routing.models import RoutingPolicy
 
 
 @shared_task(name="routing.tasks.train_due")
@@ -46,3 +48,16 @@ def check_caches() -> None:
     """Compare what semantic caches gave with what the model says, and stop those that err; sent every minute."""
     for controls in cache_checking.due():
         cache_checking.check(controls)
+
+
+@shared_task(name="routing.tasks.foresee_due")
+def foresee_due() -> None:
+    """Foresee what came into use without a forecast, whoever wrote it; sent every five minutes."""
+    for row in adoption.due():
+        foresee_policy.delay(row.pk)
+
+
+@shared_task(name="routing.tasks.foresee_policy")
+def foresee_policy(policy_id: int) -> None:
+    """Foresee one version from the log before it. Safe to send twice: the first forecast stays."""
+    adoption.foresee(RoutingPolicy.objects.select_related("project").get(pk=policy_id))

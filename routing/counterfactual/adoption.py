@@ -1,27 +1,36 @@
-"""After adoption: what was foreseen of a policy held against what came of it, and how often intervals were right."""
+"""After adoption: what was foreseen of a policy held against what came of it, and how often intervals were right.
+
+Whatever way a version came into use, its forecast is made from what was logged until then: with the version where a
+draft is adopted from its counterfactual, and by a task soon after where the policy was written elsewhere.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from projects.models import Project, User
 from routing import policies
 from routing.counterfactual import reading
-from routing.counterfactual.estimators import Estimate
-from routing.counterfactual.measures import COST, Compared, compared, quality
+from routing.counterfactual.estimators import MIN_EFFECTIVE, Estimate
+from routing.counterfactual.measures import COST, MEASURES, Compared, compared, quality
 from routing.counterfactual.reading import Window
 from routing.counterfactual.redeciding import Decision, Redecided
-from routing.counterfactual.report import Question, report
+from routing.counterfactual.report import Question, Report, report
 from routing.counterfactual.tables import tabled
 from routing.models import PolicyForecast, RoutingPolicy
 
 MOST_FOLLOWED = 10
+# A version in use for longer has no forecast: what is believed today is not what was believed then.
+FORESEEN_WITHIN = timedelta(days=1)
+_NOTHING = Estimate(None, None, None, 0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +91,58 @@ def adopt(
     told = report(project, question)
     with transaction.atomic():
         row = policies.write(project, policy.name, kind=policy.kind, default_option=default_option, rules=rules, by=by)
-        PolicyForecast.objects.create(
-            project=project,
-            policy=row.name,
-            version=row.version,
-            default_option=default_option,
-            n_decisions=told.n_read,
-            measures={each.measure: _kept(each) for each in told.measures},
-        )
+        _keep(row, told)
     return row
+
+
+def due() -> list[RoutingPolicy]:
+    """Versions in use that nothing is foreseen of yet."""
+    kept = PolicyForecast.objects.filter(
+        project=OuterRef("project"), policy=OuterRef("name"), version=OuterRef("version")
+    )
+    rows = RoutingPolicy.objects.current().filter(created_at__gte=timezone.now() - FORESEEN_WITHIN)
+    return list(rows.exclude(Exists(kept)).order_by("pk"))
+
+
+def foresee(row: RoutingPolicy) -> PolicyForecast:
+    """Keep what the log before a version foresees of it; of a later version, from the decisions of earlier ones.
+
+    Reads as much as a report does. Safe to repeat: what was foreseen once stays.
+    """
+    found = PolicyForecast.objects.filter(project=row.project, policy=row.name, version=row.version).first()
+    if found is not None:
+        return found
+    traffic = row.name if row.version > 1 else ""
+    return _keep(row, report(row.project, Question(policies.as_policy(row), traffic, until=row.created_at)))
+
+
+def _keep(row: RoutingPolicy, told: Report) -> PolicyForecast:
+    given = {
+        "default_option": row.default_option,
+        "made_at": row.created_at,
+        "n_decisions": told.n_read,
+        "measures": {each.measure: _kept(each) for each in told.measures},
+        "caveat": _caveat(told)[:300],
+    }
+    return PolicyForecast.objects.get_or_create(
+        project=row.project, policy=row.name, version=row.version, defaults=given
+    )[0]
+
+
+def _caveat(told: Report) -> str:
+    """Why the evidence is too thin to foresee anything; empty where it is not."""
+    if told.overlap is None:
+        days = (told.window.until - told.window.since).days
+        whose = f" of netra/{told.window.policy}" if told.window.policy else ""
+        return f"Nothing is foreseen: no decision{whose} was logged in the {days} days before."
+    if not told.overlap.is_enough:
+        return told.overlap.sentence
+    worth = told.overlap.effective_n
+    if worth < MIN_EFFECTIVE:
+        return (
+            f"Nothing is foreseen: {told.n_read:,} decisions are worth {worth:.0f}, and {MIN_EFFECTIVE:.0f} are needed."
+        )
+    return ""
 
 
 def _kept(found: Compared) -> dict[str, Any]:
@@ -109,12 +161,16 @@ def _followed(project: Project, forecast: PolicyForecast) -> Followed:
     window = Window(forecast.made_at, timezone.now(), forecast.policy, forecast.version)
     found = reading.read(project, window)
     realised = {each.measure: each.logged for each in _realised(project, forecast, found.decisions)}
-    nothing = Estimate(None, None, None, 0, 0.0)
     held = [
-        Held(name, Estimate(**told["before"]), Estimate(**told["foreseen"]), realised.get(name, nothing))
-        for name, told in forecast.measures.items()
+        Held(name, _told(forecast, name, "before"), _told(forecast, name, "foreseen"), realised.get(name, _NOTHING))
+        for name in MEASURES
     ]
     return Followed(forecast, found.n_logged, held)
+
+
+def _told(forecast: PolicyForecast, measure: str, side: str) -> Estimate:
+    kept = forecast.measures.get(measure)
+    return Estimate(**kept[side]) if kept else _NOTHING
 
 
 def _realised(project: Project, forecast: PolicyForecast, decisions: Sequence[Decision]) -> list[Compared]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -9,16 +10,17 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from netra import celery
 from netra.errors import Invalid
 from projects.models import Project
-from routing import policies
+from routing import policies, tasks
 from routing.counterfactual import adoption
 from routing.counterfactual.adoption import _agree
 from routing.counterfactual.estimators import Estimate
 from routing.counterfactual.report import Question
 from routing.models import PolicyForecast, RoutingPolicy
 from tests.routing import decided
-from tests.routing.decided import CHEAP, DEAR
+from tests.routing.decided import CHEAP, DEAR, NEW
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("events")]
 PAGE = "/projects/agent/routing/counterfactual"
@@ -146,3 +148,92 @@ def test_the_api_adopts_and_follows(as_owner: Client, project: Project, row: Rou
 
 def test_a_saved_policy_is_adopted_as_it_is(as_owner: Client, project: Project, row: RoutingPolicy) -> None:
     assert adopt(as_owner, draft=None).json()["rules"] == row.rules
+
+
+# ---------------------------------------------------------------- adopted elsewhere
+@pytest.fixture
+def at_once() -> Iterator[None]:
+    """Tasks run where they are sent."""
+    celery.app.conf.task_always_eager = True
+    yield
+    celery.app.conf.task_always_eager = False
+
+
+def put(client: Client, **fields: Any) -> Any:
+    given = {"kind": "split", "default_option": DEAR, "rules": HALVES} | fields
+    return client.put("/api/v1/routing/agent/policies/auto", given, content_type="application/json")
+
+
+def foreseen(client: Client) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get("/api/v1/routing/agent/adoptions").json()["followed"]
+    return found
+
+
+def test_a_policy_written_by_the_api_is_foreseen(
+    as_owner: Client, row: RoutingPolicy, at_once: None, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        assert put(as_owner).json()["version"] == 2
+    (found,) = foreseen(as_owner)
+    assert (found["version"], found["n_decisions"], found["caveat"]) == (2, 300, "")
+    assert found["saving_foreseen"] > 0 and found["saving_realised"] is None
+
+
+def test_a_policy_written_on_its_page_is_foreseen(
+    as_owner: Client, row: RoutingPolicy, at_once: None, django_capture_on_commit_callbacks: Any
+) -> None:
+    fields = {"kind": "split", "default_option": DEAR, "margin_points": "2", "exploration_percent": "0"}
+    with django_capture_on_commit_callbacks(execute=True):
+        as_owner.post("/projects/agent/routing/policies/auto/", fields | {"shares": f"{CHEAP} 1\n{DEAR} 1"})
+    assert str(PolicyForecast.objects.get()) == "auto v2"
+    assert "auto v2" in as_owner.get(PAGE).content.decode()
+
+
+def test_saving_waits_for_no_forecast(as_owner: Client, row: RoutingPolicy) -> None:
+    assert put(as_owner).status_code == 200 and not PolicyForecast.objects.exists()
+
+
+def test_whatever_was_written_without_a_forecast_gets_one(project: Project, row: RoutingPolicy, at_once: None) -> None:
+    RoutingPolicy.objects.update(created_at=timezone.now() - timedelta(days=3))
+    policies.write(project, "auto", kind="split", default_option=DEAR, rules=HALVES, by=None)
+    tasks.foresee_due()
+    assert str(PolicyForecast.objects.get()) == "auto v2"
+    assert adoption.due() == []
+
+
+def test_only_what_was_logged_before_counts_and_once(project: Project, row: RoutingPolicy) -> None:
+    made = policies.write(project, "auto", kind="split", default_option=DEAR, rules=HALVES, by=None)
+    RoutingPolicy.objects.filter(pk=made.pk).update(created_at=timezone.now() - timedelta(days=2))
+    made.refresh_from_db()
+    forecast = adoption.foresee(made)
+    assert (forecast.n_decisions, forecast.made_at) == (0, made.created_at)
+    RoutingPolicy.objects.filter(pk=made.pk).update(created_at=timezone.now())
+    made.refresh_from_db()
+    assert adoption.foresee(made) == forecast and PolicyForecast.objects.count() == 1
+
+
+def test_a_new_version_is_foreseen_from_the_calls_of_its_name(project: Project, row: RoutingPolicy) -> None:
+    decided.logged(project, decided.policy(project, "other"), 40)
+    second = policies.write(project, "auto", kind="split", default_option=DEAR, rules=HALVES, by=None)
+    first = policies.write(project, "new", kind="split", default_option=DEAR, rules=HALVES, by=None)
+    assert (adoption.foresee(second).n_decisions, adoption.foresee(first).n_decisions) == (300, 340)
+
+
+def test_thin_evidence_says_so(as_owner: Client, project: Project) -> None:
+    decided.options(project)
+    first = decided.policy(project)
+    assert adoption.foresee(first).caveat == "Nothing is foreseen: no decision was logged in the 7 days before."
+    decided.logged(project, first, 40)
+    untried = policies.write(project, "auto", kind="fixed", default_option=NEW, rules={}, by=None)
+    assert "goes where the log never went, such as lab/new" in adoption.foresee(untried).caveat
+    rare = policies.write(project, "auto", kind="fixed", default_option=CHEAP, rules={}, by=None)
+    assert "decisions are worth" in adoption.foresee(rare).caveat
+    page = as_owner.get(PAGE).content.decode()
+    assert "no decision was logged in the 7 days before" in page and "decisions are worth" in page
+    assert [each["saving_foreseen"] for each in foreseen(as_owner)] == [None, None, None]
+
+
+def test_strangers_and_members_make_no_forecast(as_stranger: Client, as_member: Client, row: RoutingPolicy) -> None:
+    assert (put(as_stranger).status_code, put(as_member).status_code) == (404, 403)
+    assert as_stranger.get("/api/v1/routing/agent/adoptions").status_code == 404
+    assert RoutingPolicy.objects.count() == 1
