@@ -163,7 +163,7 @@ async def _work(
 
 
 def teach(project: Project) -> int:
-    """Hand down what was judged since: each pair to the predictor, their interval to the beliefs. Safe to repeat.
+    """Hand down what was judged since: their interval to the beliefs, each pair to the predictor. Safe to repeat.
 
     Returns how many pairs were new.
     """
@@ -171,11 +171,14 @@ def teach(project: Project) -> int:
     by_default: dict[str, list[LivePair]] = {}
     for pair in fresh:
         by_default.setdefault(pair.default_option, []).append(pair)
-    for default, pairs in by_default.items():
-        rows = [predictor.Judged(pair.event_id, pair.option, pair.difference or 0.0) for pair in pairs]
-        predictor.learn(project, rows, default=default, source=SOURCE)
+    # Beliefs first: a change they find is known before the new pairs make a training due.
     for option, default in {(pair.option, pair.default_option) for pair in fresh}:
         believe(project, option, default)
+    for default, pairs in by_default.items():
+        rows = [
+            predictor.Judged(each.event_id, each.option, each.difference or 0.0, each.answered_at) for each in pairs
+        ]
+        predictor.learn(project, rows, default=default, source=SOURCE)
     LivePair.objects.filter(pk__in=[pair.pk for pair in fresh]).update(taught_at=timezone.now())
     return len(fresh)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -57,8 +58,10 @@ def learn_live(
     since: datetime,
     has_changed: bool,
 ) -> None:
-    """Keep what judged live answers say now; evaluations are not touched."""
-    found = {"mean": belief.mean, "low": belief.low, "high": belief.high, "n": belief.n}
+    """Keep what judged live answers say now; evaluations are not touched. A change stays known once it was seen."""
+    found: dict[str, Any] = {"mean": belief.mean, "low": belief.low, "high": belief.high, "n": belief.n}
+    if has_changed:
+        found["changed_at"] = since
     LiveBelief.objects.update_or_create(
         project=project,
         option=option,

@@ -23,6 +23,7 @@ class LiveBelief(models.Model):
     n = models.PositiveIntegerField(help_text="Pairs it rests on.")
     since = models.DateTimeField(help_text="The oldest answer it rests on; older ones are forgotten.")
     has_changed = models.BooleanField(default=False, help_text="The option differs from what it was before `since`.")
+    changed_at = models.DateTimeField(null=True, blank=True, help_text="Its last change seen; outlasts the window.")
     learnt_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

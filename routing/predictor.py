@@ -3,6 +3,9 @@
 Words stay in the log: a pair names its call, and training reads the request there. A call that was deleted teaches
 nothing any more, from the next training on. Private projects log no words, so there is nothing to learn from; what was
 learnt before a project became private is not used from that moment, and dropped by the next task.
+
+Live answers show where an option is no longer what it was. Pairs from before that teach nothing of what it is now: they
+are left out, whether the option stands in them as itself or as the default.
 """
 
 from __future__ import annotations
@@ -10,12 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from django.db import transaction
 from django.db.models import Count, Max, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from netra import embeddings
@@ -25,7 +30,7 @@ from routing.artefact import FORMAT, Unreadable, digest, packed, unpacked
 from routing.demand import describe
 from routing.features import surface
 from routing.learning import Learnt, as_pairs, learn_pairs
-from routing.models import JudgedPair, TrainedPredictor
+from routing.models import JudgedPair, LiveBelief, TrainedPredictor
 from routing.predictor_report import report
 
 MAX_PROMPTS = 8_000
@@ -35,11 +40,15 @@ Seen = dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One prompt judged: the option's quality less the default's, in [-1, 1], and the logged call it came from."""
+    """One prompt judged: the option's quality less the default's, in [-1, 1], and the logged call it came from.
+
+    `answered_at` is when a live answer was given; None where the call was answered anew to be judged.
+    """
 
     event_id: str
     option: str
     difference: float
+    answered_at: datetime | None = None
 
 
 def learn(project: Project, rows: Iterable[Judged], *, default: str, source: str) -> int:
@@ -57,6 +66,7 @@ def learn(project: Project, rows: Iterable[Judged], *, default: str, source: str
             difference=row.difference,
             source=source[:120],
             learnt_at=now,
+            answered_at=row.answered_at,
         )
         for row in {(each.option, each.event_id): each for each in rows}.values()
         if row.option != default and math.isfinite(row.difference) and abs(row.difference) <= 1
@@ -66,7 +76,7 @@ def learn(project: Project, rows: Iterable[Judged], *, default: str, source: str
         batch_size=CHUNK,
         update_conflicts=True,
         unique_fields=("project", "default_option", "option", "event_id"),
-        update_fields=("difference", "source", "learnt_at"),
+        update_fields=("difference", "source", "learnt_at", "answered_at"),
     )
     return len(kept)
 
@@ -113,25 +123,49 @@ def train(project: Project) -> list[TrainedPredictor]:
 
 def _train(project: Project, default: str) -> TrainedPredictor:
     started_at = timezone.now()  # what is judged meanwhile makes the next training due
-    found = JudgedPair.objects.filter(project=project, default_option=default).order_by("learnt_at", "event_id")
-    rows = [] if project.is_private else list(found.values_list("event_id", "option", "difference"))
+    known = [] if project.is_private else _known(project, default)
+    rows = _of_today(known, _changes(project), default)
     newest = list(dict.fromkeys(event_id for event_id, _, _ in reversed(rows)))[:MAX_PROMPTS]
     seen = _seen(project, newest)
     ids, pairs = as_pairs(rows, seen)
     learnt = learn_pairs(default, pairs) if ids else None
     content = packed(learnt) if learnt else b""
-    told = report(learnt, ids, pairs, n_gone=len(newest) - len(ids)) | {"format": FORMAT}
+    told = report(learnt, ids, pairs, n_gone=len(newest) - len(ids))
+    told |= {"n_outdated": len(known) - len(rows), "format": FORMAT}
     return _keep(
         TrainedPredictor(
             project=project,
             default_option=default,
             artefact=content,
             sha256=digest(content) if content else "",
-            n_pairs=len(rows),
+            n_pairs=len(known),
             report=told,
             trained_at=started_at,
         )
     )
+
+
+def _known(project: Project, default: str) -> list[tuple[str, str, float, datetime]]:
+    """Call, option, difference, and when the answer was given (at the latest), oldest lesson first."""
+    found = JudgedPair.objects.filter(project=project, default_option=default).order_by("learnt_at", "event_id")
+    return list(found.values_list("event_id", "option", "difference", Coalesce("answered_at", "learnt_at")))
+
+
+def _changes(project: Project) -> dict[str, datetime]:
+    """When each option was last seen to become another one; a default's change shows in what is judged against it."""
+    seen = LiveBelief.objects.filter(project=project).exclude(changed_at=None).order_by()
+    return dict(seen.values_list("option").annotate(Max("changed_at")))
+
+
+def _of_today(
+    known: Sequence[tuple[str, str, float, datetime]], changes: Mapping[str, datetime], default: str
+) -> list[tuple[str, str, float]]:
+    """Without the answers from before a change of either option."""
+    return [
+        (event_id, option, difference)
+        for event_id, option, difference, at in known
+        if all(at >= changes[name] for name in (option, default) if name in changes)
+    ]
 
 
 @transaction.atomic

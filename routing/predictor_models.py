@@ -20,6 +20,7 @@ class JudgedPair(models.Model):
     difference = models.FloatField()
     source = models.CharField(max_length=120)
     learnt_at = models.DateTimeField(default=timezone.now)
+    answered_at = models.DateTimeField(null=True, blank=True, help_text="Of a live answer; else empty.")
 
     class Meta:
         constraints = (

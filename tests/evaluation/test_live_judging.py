@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 from typing import Any
@@ -17,7 +18,8 @@ from evaluation.models import EvaluationRun, Judgement, LivePair, ReplayCall
 from netra.simulation.personas import PERSONAS, Persona
 from projects import log
 from projects.log import EventFilter
-from routing import beliefs, observation
+from projects.models import Project
+from routing import beliefs, observation, predictor
 from routing.gateway import planning
 from routing.models import JudgedPair, LiveBelief, RoutingPolicy
 from tests.evaluation.live import BEST, EQUAL, JUDGE, LARGE, MEDIUM, ask, catalog, options, switch_on, write_policy
@@ -88,6 +90,27 @@ def test_the_predictor_and_the_beliefs_learn_of_it(world: Gateway) -> None:
     belief = LiveBelief.objects.get()
     assert belief.n == n and belief.low < 0 < belief.high and belief.since <= timezone.now()
     assert beliefs.held(world.project)[MEDIUM, LARGE].n == n
+
+
+def test_pairs_from_before_a_change_do_not_teach_the_predictor(project: Project, events: None) -> None:
+    start = timezone.now() - timedelta(hours=2)
+    for place in range(120):
+        LivePair.objects.create(
+            project=project,
+            event_id=f"{place:032x}",
+            option=MEDIUM,
+            default_option=LARGE,
+            policy="auto",
+            probability=1.0,
+            difference=0.3 if place < 60 else -0.7,
+            answered_at=start + timedelta(minutes=place),
+        )
+    # All are handed down in one sitting: what counts is when they were answered.
+    assert live_judging.teach(project) == 120
+    belief = LiveBelief.objects.get()
+    assert belief.has_changed and belief.changed_at == belief.since >= start + timedelta(hours=1)
+    (row,) = predictor.train(project)
+    assert row.report["n_outdated"] == JudgedPair.objects.filter(answered_at__lt=belief.since).count() >= 60
 
 
 def test_the_budget_of_the_day_is_never_passed(world: Gateway) -> None:

@@ -31,6 +31,14 @@ def held(project: Project) -> Belief:
     return beliefs.held(project)[PAIR]
 
 
+def test_a_change_stays_known_when_the_window_has_moved_on(project: Project) -> None:
+    at = timezone.now() - timedelta(days=3)
+    beliefs.learn_live(project, *PAIR, Belief(-0.2, -0.3, -0.1, 60), since=at, has_changed=True)
+    live(project, -0.3, -0.1)
+    row = LiveBelief.objects.get()
+    assert (row.has_changed, row.changed_at) == (False, at) and row.since > at
+
+
 def test_each_stands_alone_where_the_other_is_missing(project: Project) -> None:
     live(project, -0.1, 0.1)
     assert (held(project).low, held(project).high, held(project).n) == (-0.1, 0.1, 100)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from projects import log
 from projects.models import Project, User
 from routing import beliefs, predictor, tasks
 from routing.artefact import packed
+from routing.beliefs import Belief
 from routing.gateway.foresight import FORESIGHT
 from routing.gateway.tenants import TENANTS
 from routing.models import JudgedPair, TrainedPredictor
@@ -90,6 +93,43 @@ def test_pairs_whose_calls_are_not_in_the_log_are_counted_and_left_out(project: 
     predictor.learn(project, [Judged(f"{n:032x}", BAR, 0.1) for n in range(90)], default=FOO, source="x")
     (row,) = predictor.train(project)
     assert row.report["n_gone"] == 90 and row.report["n_prompts"] == 0 and predictor.held(project) == {}
+
+
+def changed(project: Project, option: str, default: str, at: datetime) -> None:
+    """Live answers show the option to be another one since then."""
+    beliefs.learn_live(project, option, default, Belief(0.0, -0.1, 0.1, 60), since=at, has_changed=True)
+
+
+def test_what_was_judged_before_an_option_changed_teaches_nothing(project: Project, events: None) -> None:
+    ids = judged(project)
+    before, at = timezone.now() - timedelta(days=2), timezone.now() - timedelta(days=1)
+    JudgedPair.objects.filter(event_id__in=ids[:15]).update(learnt_at=before)
+    changed(project, BAR, FOO, at)
+    (row,) = predictor.train(project)
+    assert (row.report["n_outdated"], row.report["n_prompts"], row.n_pairs) == (15, 65, 80)
+    assert predictor.due() == []
+    # Pairs of another default in which it stands say nothing of it either; a change of another option takes none.
+    changed(project, "proxy/other", FOO, timezone.now())
+    assert predictor.train(project)[0].report["n_outdated"] == 15
+    changed(project, FOO, "proxy/other", timezone.now())
+    (row,) = predictor.train(project)
+    assert (row.report["n_outdated"], row.sha256, row.n_pairs) == (80, "", 80) and predictor.due() == []
+
+
+def test_a_live_answer_counts_by_the_time_it_was_given(project: Project, events: None) -> None:
+    now = timezone.now()
+    rows = [Judged(f"{n:032x}", BAR, 0.1, now - timedelta(hours=n)) for n in range(10)]
+    predictor.learn(project, rows, default=FOO, source="live judging")
+    changed(project, BAR, FOO, now - timedelta(hours=6))
+    assert predictor.train(project)[0].report["n_outdated"] == 3
+
+
+def test_the_command_says_what_an_option_s_change_left_out(project: Project, events: None) -> None:
+    judged(project)
+    changed(project, BAR, FOO, timezone.now())
+    out = StringIO()
+    call_command("train_predictor", project.slug, stdout=out)
+    assert "80 pairs are from before an option changed" in out.getvalue()
 
 
 @pytest.mark.django_db

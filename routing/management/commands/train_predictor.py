@@ -34,6 +34,8 @@ class Command(BaseCommand):
 
     def _tell(self, row: TrainedPredictor) -> None:
         self.stdout.write(self.style.MIGRATE_HEADING(f"{row}: {row.report['n_prompts']} prompts"))
+        if row.report["n_outdated"]:
+            self.stdout.write(f"  {row.report['n_outdated']} pairs are from before an option changed: left out")
         for each in row.report["options"]:
             self.stdout.write(
                 f"  {each['option']}: {each['n']} pairs, as good on {each['as_good']:.0%}, "
