@@ -86,7 +86,8 @@ def _ground(project_id: int, question: Aggregate, window: Window, edges: Sequenc
         return ground, False
     if not rolled.covers_percentiles(question, edges):
         return log, False
-    return (ground, True) if hours.n_rows > EXACT_UP_TO else (log, False)
+    is_long = standing.has_more(project_id, (hours.since, hours.until), EXACT_UP_TO)
+    return (ground, True) if is_long else (log, False)
 
 
 def _key(row: Mapping[str, Any], question: Aggregate, edges: Sequence[datetime]) -> Key:

@@ -32,10 +32,11 @@ class Ground:
     has_replaced: bool = False
     hours: Hours | None = None
 
-    def rows(self, bound: Bound, span: Span) -> str:
+    def rows(self, bound: Bound, span: Span, told: str | None = None) -> str:
+        """`told`: the text that reads them, to leave out what that does not name."""
         if self.hours is None:
-            return log_rows(bound, self.project_id, span, has_replaced=self.has_replaced)
-        return rolled.rows(bound, self.project_id, span, self.hours, has_replaced=self.has_replaced)
+            return log_rows(bound, self.project_id, span, has_replaced=self.has_replaced, told=told)
+        return rolled.rows(bound, self.project_id, span, self.hours, has_replaced=self.has_replaced, told=told)
 
 
 def aggregate(question: Aggregate, ground: Ground, span: Span, edges: Sequence[datetime], limit: int) -> Statement:
@@ -46,7 +47,8 @@ def aggregate(question: Aggregate, ground: Ground, span: Span, edges: Sequence[d
         keys["t"] = f"roundDown({_moment(ground)}, {bound.bind([micros(edge) for edge in edges], 'Array(Int64)')})"
     of = rolled.pieces(question.figures) if ground.hours is not None else figures.pieces(question.figures)
     selected = ", ".join(f"{text} AS {alias}" for alias, text in {**keys, **of}.items())
-    source, asked = ground.rows(bound, span), conditions(bound, question)
+    asked = conditions(bound, question)
+    source = ground.rows(bound, span, f"{selected} {asked}")
     by = f" GROUP BY {', '.join(keys)}" if keys else ""
     grouped = f"SELECT {selected} FROM {source} WHERE {asked}{by}"  # noqa: S608
     bound.values["zone"] = question.time_zone
@@ -77,9 +79,10 @@ def columns(
 ) -> tuple[Bound, str]:
     """A subquery of expressions under names, of calls where all of `known` are known; with what it binds."""
     bound = Bound()
-    source, asked = ground.rows(bound, question.span), conditions(bound, question)
+    asked = conditions(bound, question)
     selected = ", ".join(f"{text} AS {alias}" for alias, text in names.items())
     full = "".join(f" AND ({text}) IS NOT NULL" for text in known)
+    source = ground.rows(bound, question.span, f"{selected} {asked}{full}")
     return bound, f"(SELECT {selected} FROM {source} WHERE {asked}{full})"  # noqa: S608
 
 

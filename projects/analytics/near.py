@@ -69,10 +69,11 @@ def _source(bound: Bound, project_id: int, window: Window, ground: Ground, measu
         f"WHERE {rolled.sound(bound, project_id, ground.hours)} AND measure = {bound.bind(measure, 'String')} "
         f"AND cut = {bound.bind(cut, 'String')}"
     )
-    log = rolled.log_apart(bound, project_id, window.span, ground.hours, has_replaced=ground.has_replaced)
+    value, of = MEASURES[measure].expression, DIMENSIONS[cut].expression
+    told = f"started_at purpose outcome {of} {value}"
+    log = rolled.log_apart(bound, project_id, window.span, ground.hours, has_replaced=ground.has_replaced, told=told)
     if log is None:
         return f"({counted})"
-    value, of = MEASURES[measure].expression, DIMENSIONS[cut].expression
     return (
         f"({counted} UNION ALL SELECT toStartOfHour(started_at), purpose, outcome, {of}, {buckets.SQL.format(value)}, "  # noqa: S608
         f"toUInt64(1) FROM {log} WHERE isNotNull({value}) AND isFinite({value}))"

@@ -38,6 +38,7 @@ def settings(budget: Budget) -> Mapping[str, Any]:
         "max_memory_usage": budget.memory_mb * 1_000_000,
         # An alias may be called like the column it sums up.
         "prefer_column_name_to_alias": 1,
+        **clickhouse.UNCOMPILED,
     }
 
 

@@ -9,28 +9,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from projects.analytics.calls import Bound, log_rows
+from projects.analytics.calls import Bound, log_rows, used
 from projects.analytics.questions import Aggregate, ByDimension, Question
 from projects.analytics.times import HOUR, is_whole_hour
 from projects.analytics.vocabulary import CONDITIONS, DIMENSIONS, FIGURES, MEASURES, PERCENTILES, Figure
 
 # More stretches than this to read apart, and the log is as quick.
 MOST_APART = 100
+Span = tuple[datetime, datetime]
 _SAME = (
     "purpose, source, provider, requested_model, served_model, kind, operation, environment, outcome, error_type, "
     "finish_reason, is_refusal, is_replayable, is_simulated"
 )
-_SUMS = tuple(measure for measure in MEASURES.values() if measure.rolled)
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Whole hours [since, until) of a window, those of them to be read from the log, and how many rows it has there."""
+    """Whole hours [since, until) of a window, and those of them to be read from the log."""
 
     since: datetime
     until: datetime
     stale: Sequence[datetime] = ()
-    n_rows: int = 0
 
     @classmethod
     def of(cls, span: tuple[datetime, datetime]) -> Hours:
@@ -90,12 +89,16 @@ def _is_summed(figure: Figure) -> bool:
     return figure.of == "calls" or bool(MEASURES[figure.of].rolled and figure.made in ("sum", "mean", "known"))
 
 
-def rows(bound: Bound, project_id: int, span: tuple[datetime, datetime], hours: Hours, *, has_replaced: bool) -> str:
-    """A subquery with the roll-up's columns: whole sound hours from there, all else from the log, a call a row."""
-    columns = ", ".join(f"{each.rolled}, n_{each.rolled}" for each in _SUMS)
-    rolled = f"SELECT hour, {_SAME}, n_calls, {columns} FROM event_hours WHERE {sound(bound, project_id, hours)}"  # noqa: S608
-    log = log_apart(bound, project_id, span, hours, has_replaced=has_replaced)
-    rest = f" UNION ALL SELECT {_as_rolled()} FROM {log}" if log else ""  # noqa: S608
+def rows(
+    bound: Bound, project_id: int, span: Span, hours: Hours, *, has_replaced: bool, told: str | None = None
+) -> str:
+    """A subquery with the roll-up's columns: whole sound hours from there, all else from the log, a call a row. `told`:
+    the text that reads it, to leave out what that does not name."""
+    columns = used(_COLUMNS, told)
+    rolled = f"SELECT {', '.join(columns) or 'hour'} FROM event_hours WHERE {sound(bound, project_id, hours)}"  # noqa: S608
+    of_event = ", ".join(f"{_COLUMNS[name]} AS {name}_" for name in columns) or "started_at"
+    log = log_apart(bound, project_id, span, hours, has_replaced=has_replaced, told=of_event)
+    rest = f" UNION ALL SELECT {of_event} FROM {log}" if log else ""  # noqa: S608
     return f"({rolled} AND n_calls > 0{rest})"
 
 
@@ -103,15 +106,13 @@ def sound(bound: Bound, project_id: int, hours: Hours) -> str:
     """Which rows of a roll-up count."""
     project = bound.bind(project_id, "UInt64")
     first, end = (bound.bind(int(at.timestamp()), "UInt32") for at in (hours.since, hours.until))
-    stale = bound.bind([int(at.timestamp()) for at in hours.stale], "Array(UInt32)")
-    return (
-        f"project_id = {project} AND hour >= toDateTime({first}, 'UTC') AND hour < toDateTime({end}, 'UTC')"
-        f" AND toUnixTimestamp(hour) NOT IN {stale}"
-    )
+    stale = [int(at.timestamp()) for at in hours.stale]
+    but = f" AND toUnixTimestamp(hour) NOT IN {bound.bind(stale, 'Array(UInt32)')}" if stale else ""
+    return f"project_id = {project} AND hour >= toDateTime({first}, 'UTC') AND hour < toDateTime({end}, 'UTC'){but}"
 
 
 def log_apart(
-    bound: Bound, project_id: int, span: tuple[datetime, datetime], hours: Hours, *, has_replaced: bool
+    bound: Bound, project_id: int, span: Span, hours: Hours, *, has_replaced: bool, told: str | None = None
 ) -> str | None:
     """The calls outside of sound hours; None where there are no such stretches. Bounds are told one by one, so that the
     store finds them by its order."""
@@ -119,16 +120,24 @@ def log_apart(
     if not stretches:
         return None
     within = (f"(started_at >= {bound.time(since)} AND started_at < {bound.time(until)})" for since, until in stretches)
-    return log_rows(bound, project_id, span, has_replaced=has_replaced, more=f" AND ({' OR '.join(within)})")
+    more = f" AND ({' OR '.join(within)})"
+    return log_rows(bound, project_id, span, has_replaced=has_replaced, more=more, told=told)
 
 
-def _as_rolled() -> str:
-    """One event in the roll-up's columns."""
-    sums = []
-    for each in _SUMS:
+def _of_event() -> dict[str, str]:
+    """The roll-up's columns, and what each is of one event."""
+    found = {
+        "hour": "toStartOfHour(started_at)",
+        **{name: name for name in _SAME.split(", ")},
+        "n_calls": "toUInt64(1)",
+    }
+    for each in filter(lambda each: each.rolled, MEASURES.values()):
         value = f"toDecimal128(ifNull({each.expression}, 0), 12)" if each.is_money else f"ifNull({each.exact}, 0)"
-        sums.append(f"{value} AS s_{each.rolled}, toUInt64(({each.expression}) IS NOT NULL) AS n_{each.rolled}")
-    return f"toStartOfHour(started_at), {_SAME}, toUInt64(1), {', '.join(sums)}"
+        found |= {str(each.rolled): value, f"n_{each.rolled}": f"toUInt64(({each.expression}) IS NOT NULL)"}
+    return found
+
+
+_COLUMNS = _of_event()
 
 
 def pieces(names: Sequence[str]) -> dict[str, str]:
@@ -142,6 +151,6 @@ def pieces(names: Sequence[str]) -> dict[str, str]:
         elif figure.of != "calls":
             column = MEASURES[figure.of].rolled
             found[f"n_{figure.of}"] = f"sum(n_{column})"
-            if figure.made not in PERCENTILES:
+            if figure.made in ("sum", "mean"):
                 found[f"sum_{figure.of}"] = f"if(sum(n_{column}) = 0, NULL, sum({column}))"
     return found

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +23,6 @@ from projects.analytics.times import from_micros, micros
 KEPT_S = 3600
 Span = tuple[datetime, datetime]
 Part = tuple[str, str, int, int, int, int]
-_parts: ContextVar[list[Part] | None] = ContextVar("parts_of_the_log", default=None)
 _NEVER = "toDateTime64(0, 6, 'UTC')"
 _SPAN = "{since:DateTime64(6, 'UTC')}", "{until:DateTime64(6, 'UTC')}"
 _ROLLED = (
@@ -33,28 +33,42 @@ _ROLLED = (
 )
 
 
+@dataclass(slots=True)
+class _State:
+    """The parts that the log has, and what was asked about them since: whose replaced versions are placed in time, and
+    how many rows the roll-up has of a month."""
+
+    parts: list[Part]
+    placed: set[int] = field(default_factory=set)
+    rolled: dict[int, int] = field(default_factory=dict)
+
+    def n_rows(self, table: str, months: Sequence[int]) -> int:
+        return sum(part[2] for part in self.parts if part[0] == table and part[1].isdigit() and int(part[1]) in months)
+
+
+_state: ContextVar[_State | None] = ContextVar("state_of_the_log", default=None)
+
+
 @contextmanager
-def moment() -> Iterator[None]:
+def moment() -> Iterator[_State]:
     """Within it the state of the log is asked for once; one inside another is the same moment."""
-    if _parts.get() is not None:
-        yield
+    if (known := _state.get()) is not None:
+        yield known
         return
-    token = _parts.set(_read_parts())
+    state = _State(_read_parts())
+    token = _state.set(state)
     try:
-        yield
+        yield state
     finally:
-        _parts.reset(token)
+        _state.reset(token)
 
 
 def fingerprint(spans: Sequence[Span]) -> str:
     """Changes whenever a row is added to or taken from a month that one of the spans touches. Reads no data."""
-    known = _parts.get()
     months = [(f"{since:%Y%m}", f"{until:%Y%m}") for since, until in spans]
-    parts = [
-        part
-        for part in (_read_parts() if known is None else known)
-        if not part[1].isdigit() or any(low <= part[1] <= high for low, high in months)
-    ]
+    with moment() as state:
+        known = state.parts
+    parts = [part for part in known if not part[1].isdigit() or any(low <= part[1] <= high for low, high in months)]
     return hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()
 
 
@@ -64,7 +78,8 @@ def _read_parts() -> list[Part]:
         "SELECT table, partition, sum(rows) AS n, max(max_block_number) AS block, max(data_version) AS version, "
         "max(has_lightweight_delete) AS has_hidden "
         "FROM system.parts WHERE active AND database = currentDatabase() "
-        "AND table IN ('workload_events', 'superseded_events') GROUP BY table, partition ORDER BY table, partition"
+        "AND table IN ('workload_events', 'superseded_events') GROUP BY table, partition ORDER BY table, partition",
+        settings=clickhouse.UNCOMPILED,
     )
     return [
         (row["table"], row["partition"], row["n"], row["block"], row["version"], row["has_hidden"]) for row in found
@@ -89,11 +104,17 @@ def locate(project_id: int) -> None:
 
 def has_replaced(project_id: int, span: Span) -> bool:
     """Whether versions that a later one replaced stand in the span."""
-    return bool(_kept("replaced", project_id, span, _has_replaced))
+    with moment() as state:
+        if not any(part[0] == "superseded_events" and part[2] for part in state.parts):
+            return False
+        return bool(_kept("replaced", project_id, span, _has_replaced))
 
 
 def _has_replaced(project_id: int, span: Span) -> bool:
-    locate(project_id)
+    with moment() as state:
+        if project_id not in state.placed:
+            locate(project_id)
+            state.placed.add(project_id)
     return bool(
         clickhouse.rows(
             "SELECT 1 FROM superseded_events WHERE project_id = {project_id:UInt64} "  # noqa: S608
@@ -108,8 +129,24 @@ def hours(project_id: int, span: Span) -> Hours:
     whole = Hours.of(span)
     if whole.since >= whole.until:
         return whole
-    stale, n_rows = _kept("hours", project_id, (whole.since, whole.until), _checked)
-    return Hours(whole.since, whole.until, stale, n_rows)
+    return Hours(whole.since, whole.until, _kept("stale", project_id, (whole.since, whole.until), _checked))
+
+
+def has_more(project_id: int, span: Span, n: int) -> bool:
+    """Whether the log has more rows than that in a span. Where its months have not, the span is not looked at."""
+    with moment() as state:
+        if state.n_rows("workload_events", _months(span)) <= n:
+            return False
+        return int(_kept("rows", project_id, span, _n_rows)) > n
+
+
+def _n_rows(project_id: int, span: Span) -> int:
+    found = clickhouse.scalar(
+        "SELECT count() FROM workload_events WHERE project_id = {project_id:UInt64} "  # noqa: S608
+        f"AND started_at >= {_SPAN[0]} AND started_at < {_SPAN[1]}",
+        _parameters(project_id, span),
+    )
+    return int(found)
 
 
 def _kept(name: str, project_id: int, span: Span, read: Callable[[int, Span], Any]) -> Any:
@@ -122,53 +159,57 @@ def _kept(name: str, project_id: int, span: Span, read: Callable[[int, Span], An
     return found
 
 
-def _checked(project_id: int, span: Span) -> tuple[list[datetime], int]:
+def _checked(project_id: int, span: Span) -> list[datetime]:
     """By month first, which reads no events; hour by hour only where a month disagrees or a version was replaced."""
-    if has_replaced(project_id, span) or not months_agree(span):
-        return _stale(project_id, span)
-    n_rows = clickhouse.scalar(
-        "SELECT sum(n_rows) FROM event_hours WHERE project_id = {project_id:UInt64} "  # noqa: S608
-        f"AND hour >= {_SPAN[0]} AND hour < {_SPAN[1]}",
-        _parameters(project_id, span),
-    )
-    return [], int(n_rows)
+    return _stale(project_id, span) if has_replaced(project_id, span) or not months_agree(span) else []
 
 
 def months_agree(span: Span) -> bool:
     """Whether the roll-up has as many rows as the log in each month touched, of all projects together."""
-    months = f"{span[0]:%Y%m}", f"{span[1]:%Y%m}"
-    rolled = clickhouse.rows(
-        "SELECT toString(toYYYYMM(hour)) AS month, sum(n_rows) AS n FROM event_hours "
-        "WHERE toYYYYMM(hour) BETWEEN {first:UInt32} AND {last:UInt32} GROUP BY month HAVING n > 0",
-        {"first": int(months[0]), "last": int(months[1])},
-    )
-    known = _parts.get()
-    parts = [
-        part
-        for part in (_read_parts() if known is None else known)
-        if part[0] == "workload_events" and months[0] <= part[1] <= months[1] and part[2]
-    ]
-    has_hidden = any(part[5] for part in parts)
-    return not has_hidden and {row["month"]: row["n"] for row in rolled} == {part[1]: part[2] for part in parts}
+    months = _months(span)
+    with moment() as state:
+        told = [part for part in state.parts if part[0] == "workload_events" and part[1].isdigit()]
+        parts = {int(part[1]): part for part in told}
+        if any(month in parts and parts[month][5] for month in months):  # rows are hidden
+            return False
+        rolled = _rolled(state, months)
+    return all(rolled[month] == (parts[month][2] if month in parts else 0) for month in months)
 
 
-def _stale(project_id: int, span: Span) -> tuple[list[datetime], int]:
+def _rolled(state: _State, months: Sequence[int]) -> dict[int, int]:
+    if unknown := [month for month in months if month not in state.rolled]:
+        found = clickhouse.rows(
+            "SELECT toYYYYMM(hour) AS month, sum(n_rows) AS n FROM event_hours "
+            "WHERE toYYYYMM(hour) IN {months:Array(UInt32)} GROUP BY month",
+            {"months": unknown},
+        )
+        state.rolled |= dict.fromkeys(unknown, 0) | {row["month"]: row["n"] for row in found}
+    return state.rolled
+
+
+def _months(span: Span) -> list[int]:
+    """The months that a span touches, as 202611."""
+    first, last = (12 * at.year + at.month - 1 for at in span)
+    return [100 * (month // 12) + month % 12 + 1 for month in range(first, last + 1)]
+
+
+def _stale(project_id: int, span: Span) -> list[datetime]:
     """Hours that have other rows than the log (a kill in between, a deletion), or versions replaced since they were
-    summed up; and how many rows the log has in the span."""
+    summed up."""
     where = f"project_id = {{project_id:UInt64}} AND {{at}} >= {_SPAN[0]} AND {{at}} < {_SPAN[1]}"
     of_event, of_hour = where.replace("{at}", "started_at"), where.replace("{at}", "hour")
     found = clickhouse.rows(
-        f"SELECT at, sum(n) AS n_rows, sum(n) != sum(r) OR max(replaced) > max(rebuilt) AS is_stale FROM ("  # noqa: S608
+        f"SELECT at FROM ("  # noqa: S608
         f"SELECT toStartOfHour(started_at) AS at, count() AS n, {_NEVER} AS rebuilt, {_NEVER} AS replaced, 0 AS r "
         f"FROM workload_events WHERE {of_event} GROUP BY at UNION ALL "
         f"SELECT hour, 0, max(rebuilt_at), {_NEVER}, sum(n_rows) FROM event_hours WHERE {of_hour} GROUP BY hour "
         "UNION ALL "
         f"SELECT toStartOfHour(started_at) AS at, 0, {_NEVER}, max(superseded_at), 0 "
         f"FROM superseded_events WHERE {of_event} GROUP BY at"
-        ") GROUP BY at ORDER BY at",
+        ") GROUP BY at HAVING sum(n) != sum(r) OR max(replaced) > max(rebuilt) ORDER BY at",
         _parameters(project_id, span),
     )
-    return [row["at"] for row in found if row["is_stale"]], sum(row["n_rows"] for row in found)
+    return [row["at"] for row in found]
 
 
 def rebuild(project_id: int) -> int:
@@ -176,7 +217,7 @@ def rebuild(project_id: int) -> int:
     what comes in meanwhile makes an hour disagree with the log, so it is read from there until the next time."""
     locate(project_id)
     span = whole_log(project_id)
-    stale = [] if span is None else _stale(project_id, span)[0]
+    stale = [] if span is None else _stale(project_id, span)
     for at in range(0, len(stale), 500):
         _rebuild(project_id, [int(hour.timestamp()) for hour in stale[at : at + 500]])
     return len(stale)
@@ -224,7 +265,7 @@ def ends(project_id: int, span: Span) -> tuple[datetime | None, datetime | None]
     found, replaced = [], has_replaced(project_id, span)
     for way in ("ASC", "DESC"):
         bound = Bound()
-        source = log_rows(bound, project_id, span, has_replaced=replaced)
+        source = log_rows(bound, project_id, span, has_replaced=replaced, told="started_at purpose")
         at = clickhouse.scalar(
             f"SELECT started_at FROM {source} WHERE purpose IN ('ingested', 'live') "  # noqa: S608
             f"ORDER BY started_at {way} LIMIT 1",

@@ -14,8 +14,9 @@ from netra import clickhouse
 from netra.errors import Invalid, TooLarge
 from netra.tokens import Tokens
 from projects import log
-from projects.analytics import engine, standing
+from projects.analytics import engine, reading, standing
 from projects.analytics.answers import Answer
+from projects.analytics.questions import Budget
 from projects.models import Project
 from projects.workloads import Purpose
 from tests import factories
@@ -261,7 +262,48 @@ def test_a_long_draw_is_the_same_as_sorting_everything(project: Project) -> None
 def test_a_month_that_agrees_is_not_looked_through(project: Project) -> None:
     log.write(project.pk, [factories.event(f"r{n}") for n in range(3)])
     span = (datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 3, tzinfo=UTC))
-    assert (standing._checked(project.pk, span), standing.months_agree(span)) == (([], 3), True)
+    assert (standing._checked(project.pk, span), standing.months_agree(span)) == ([], True)
     clickhouse.command("ALTER TABLE event_hours DELETE WHERE 1 SETTINGS mutations_sync = 2")
     assert standing.months_agree(span) is False
-    assert standing._checked(project.pk, span) == ([factories.NOON], 3)
+    assert standing._checked(project.pk, span) == [factories.NOON]
+
+
+def test_a_statement_reads_no_column_that_it_does_not_name(project: Project, asked: list[str]) -> None:
+    log.write(project.pk, [factories.event("r1")])
+    ask(project, figures=["calls"], dimensions=["kind"])
+    ask(project, figures=["duration_ms.p50"])
+    rolled, logged = (sql for sql in asked if " AS n_calls" in sql)
+    assert "kind" in rolled and "duration_ns" not in rolled and "tok_input" not in rolled
+    assert "duration_ms" in logged and "session_id" not in logged
+
+
+def test_within_a_moment_the_log_is_asked_once_how_it_stands(project: Project, asked: list[str]) -> None:
+    log.write(project.pk, [factories.event("r1")])
+    log.write(project.pk, [factories.event("r1", duration_ms=3.0)])
+    with standing.moment():
+        for name in ("calls", "errors.count", "cost_usd.sum"):
+            ask(project, figures=[name], compare="previous")
+    told = [" ".join(sql.split()) for sql in asked]
+    assert sum("system.parts" in sql for sql in told) == 1
+    assert sum("HAVING toUnixTimestamp64Micro(max(started_at)) = 0" in sql for sql in told) == 1
+
+
+def test_where_no_version_was_ever_replaced_none_is_looked_for(project: Project, asked: list[str]) -> None:
+    clickhouse.command("TRUNCATE TABLE superseded_events")
+    log.write(project.pk, [factories.event("r1")])
+    asked.clear()
+    ask(project, figures=["calls"])
+    assert not [sql for sql in asked if "FROM superseded_events" in sql]
+
+
+def test_no_statement_is_compiled_for_a_page(project: Project) -> None:
+    assert reading.settings(Budget())["compile_expressions"] == 0
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement that rows were read by."""
+    found: list[str] = []
+    real = clickhouse.rows
+    monkeypatch.setattr(clickhouse, "rows", lambda sql, *args, **more: found.append(sql) or real(sql, *args, **more))
+    return found

@@ -84,7 +84,7 @@ def test_replays_are_no_demand(project: Project, calls: None) -> None:
 def test_questions_do_not_grow_with_projects(owner: User, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     real = clickhouse.rows
-    monkeypatch.setattr(clickhouse, "rows", lambda sql, *args: asked.append(sql) or real(sql, *args))
+    monkeypatch.setattr(clickhouse, "rows", lambda sql, *args, **more: asked.append(sql) or real(sql, *args, **more))
     counts = []
     for n in (1, 12):
         more = [factories.project(f"p-{n}-{at}", owner=owner) for at in range(n)]
