@@ -13,6 +13,7 @@ from backports import zstd
 from projects.ingest.verdicts import FileRefused
 
 CHUNK = 1 << 20
+BITE = 1 << 14
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 SKIPPABLE = b"\x2a\x4d\x18"
 TRAILING = "trailing_data"
@@ -21,9 +22,8 @@ Chunks = Iterator[bytes]
 
 def of(head: bytes) -> Callable[[Chunks, set[str]], Chunks] | None:
     """How a file that begins so is unpacked; None when it is not packed."""
-    if head.startswith(GZIP):
-        return _gzip
-    return _zstd if _is_frame(head) else None
+    unpack = _gzip if head.startswith(GZIP) else _zstd if _is_frame(head) else None
+    return None if unpack is None else lambda packed, flags: _gathered(unpack(_bites(packed), flags))
 
 
 def _gzip(packed: Chunks, flags: set[str]) -> Chunks:
@@ -74,6 +74,29 @@ def _zstd(packed: Chunks, flags: set[str]) -> Chunks:
     if not inflater.eof:
         raise FileRefused("truncated_zstd", "The zstd file is truncated: it ends before its data does.")
     flags.update({TRAILING} if held else ())
+
+
+def _bites(packed: Chunks) -> Chunks:
+    """What is left after a member is copied, so a chunk of thousands of tiny members is not given whole."""
+    for chunk in packed:
+        for at in range(0, len(chunk), BITE):
+            yield chunk[at : at + BITE]
+
+
+def _gathered(pieces: Chunks) -> Chunks:
+    """Tiny pieces together: whoever puts lines together copies a long one with every piece."""
+    held = bytearray()
+    try:
+        for piece in pieces:
+            if held and len(held) + len(piece) > CHUNK:
+                yield bytes(held)
+                held.clear()
+            held += piece
+    except FileRefused:
+        yield bytes(held)
+        raise
+    if held:
+        yield bytes(held)
 
 
 def _is_frame(data: bytes) -> bool:

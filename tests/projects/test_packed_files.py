@@ -104,6 +104,29 @@ def test_other_files_are_taken_as_they_are(head: bytes) -> None:
 
 
 @packer
+def test_tiny_members_are_copied_once(pack: Packer) -> None:
+    """What is left of a chunk is copied after each member, so it is given in bites, and small pieces come together."""
+    packed = pack(b"a")
+    start = unpacking.of(packed)
+    assert start is not None
+    found = list(start(iter([packed * 30_000]), set()))
+    given = [len(bite) for bite in unpacking._bites(iter([packed * 30_000]))]
+    assert [len(piece) for piece in found] == [30_000]
+    assert max(given) <= unpacking.BITE and sum(given) == 30_000 * len(packed)
+
+
+@packer
+def test_what_came_before_a_damaged_member_is_given_first(pack: Packer) -> None:
+    packed = pack(b"a\n")
+    start = unpacking.of(packed)
+    assert start is not None
+    found = start(iter([packed * 3 + packed[:-1]]), set())
+    assert next(found).startswith(b"a\n" * 3)
+    with pytest.raises(FileRefused):
+        next(found)
+
+
+@packer
 def test_a_bomb_never_holds_more_than_a_chunk(pack: Packer) -> None:
     packed = pack(b"\0" * (8 << 20))
     start = unpacking.of(packed)
