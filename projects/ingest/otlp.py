@@ -54,17 +54,41 @@ def _share(span: Span, told: Mapping[tuple[str, str], set[str]]) -> None:
 def spans_of_json(envelope: Mapping[str, Any]) -> Iterator[Span]:
     """The spans of an ExportTraceServiceRequest as JSON, in camelCase or snake_case. Raises Rejected for other things.
 
-    A span of an odd shape comes as a record with nothing but its `problem`, so that the others are not lost.
+    What is of an odd shape, a span or what spans stand in, comes as one record with nothing but its `problem`, so that
+    the others are not lost.
     """
     batches = envelope.get("resourceSpans", envelope.get("resource_spans"))
     if not isinstance(batches, list):
         raise Rejected("unknown_format", "It holds no resourceSpans.")
     for batch in batches:
+        yield from _of_resource(batch)
+
+
+def _of_resource(batch: Mapping[str, Any]) -> Iterator[Span]:
+    try:
         resource = _attributes((batch.get("resource") or {}).get("attributes"))
-        for scoped in batch.get("scopeSpans") or batch.get("scope_spans") or ():
-            scope = _scope(scoped.get("scope") or {})
-            for span in scoped.get("spans") or ():
-                yield _flat(span, resource, scope)
+        scopes = _listed(batch.get("scopeSpans") or batch.get("scope_spans"))
+    except _ODD as problem:
+        yield {"problem": type(problem).__name__}
+        return
+    for scoped in scopes:
+        yield from _of_scope(scoped, resource)
+
+
+def _of_scope(scoped: Mapping[str, Any], resource: Span) -> Iterator[Span]:
+    try:
+        scope, spans = _scope(scoped.get("scope") or {}), _listed(scoped.get("spans"))
+    except _ODD as problem:
+        yield {"problem": type(problem).__name__}
+        return
+    for span in spans:
+        yield _flat(span, resource, scope)
+
+
+def _listed(raw: Any) -> list[Any]:
+    if raw and not isinstance(raw, list):
+        raise TypeError("not a list")
+    return raw or []
 
 
 def _flat(span: Mapping[str, Any], resource: Span, scope: Span) -> Span:

@@ -109,6 +109,35 @@ def test_an_odd_span_is_counted_and_never_stops_its_neighbour(
     assert stored(project) or json.loads(reply.body)["partialSuccess"]["rejectedSpans"] != "0"
 
 
+ODD_GROUPS: dict[str, Any] = {
+    "a text": "spans",
+    "nothing": None,
+    "a number": 7,
+    "a list": [],
+    "a resource of text": {"resource": "agent", "scopeSpans": []},
+    "attributes of text": {"resource": {"attributes": ["agent"]}, "scopeSpans": []},
+    "scopes of text": {"scopeSpans": "scopes"},
+    "an odd scope": {"scopeSpans": ["scope"]},
+    "a scope that is nothing": {"scopeSpans": [None]},
+    "a scope of text": {"scopeSpans": [{"scope": "agent", "spans": []}]},
+    "spans of text": {"scopeSpans": [{"spans": "spans"}]},
+    "spans by name": {"scopeSpans": [{"spans": {"a": {}}}]},
+}
+
+
+@pytest.mark.parametrize("group", ODD_GROUPS.values(), ids=ODD_GROUPS)
+def test_an_odd_group_of_spans_is_counted_and_never_stops_its_neighbours(
+    project: Project, events: None, own_spool: Spool, key: str, group: Any
+) -> None:
+    first, last = (export(span(n))["resourceSpans"] for n in (1, 2))
+    reply = post(as_json({"resourceSpans": [*first, group, *last]}), authorization=f"Bearer {key}")
+    told = json.loads(reply.body)["partialSuccess"]
+    assert reply.status == 200
+    assert told["rejectedSpans"] == "1" and "unexpected shape" in told["errorMessage"]
+    shipping.ship(own_spool)
+    assert len(stored(project)) == 2
+
+
 def test_a_span_that_is_refused_leaves_the_others(project: Project, events: None, own_spool: Spool, key: str) -> None:
     odd = [spoilt_span(traceId="<script>"), spoilt_span(startTimeUnixNano="yesterday")]
     reply = post(as_json(export(odd[0], span(1), odd[1], span(2))), authorization=f"Bearer {key}")
