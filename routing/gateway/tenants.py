@@ -118,14 +118,15 @@ class Tenant:
 def _option_name(project: Project, name: str) -> str:
     """A bare model name means the option of that model which a connection leads to; the project's own go first."""
     known = SupplyOption.objects
-    name = name.replace("\0", "�")  # PostgreSQL cannot be asked for a NUL
+    sentence = f"There is no model {name[:120]!r} that this project can call; see GET /v1/models."
+    if "\0" in name:  # PostgreSQL cannot be asked for a NUL, and no name has one
+        raise NotFound(sentence, code="model_not_found")
     if known.named(name, project) is not None:
         return name
     alike = known.visible_to(project).current().filter(Q(model=name) | Q(aliases__icontains=f'"{name}"'))
     for option in alike.order_by("project__id", "name"):
         if option.is_simulated or connection_for(project, option) is not None:
             return option.name
-    sentence = f"There is no model {name[:120]!r} that this project can call; see GET /v1/models."
     raise NotFound(sentence, code="model_not_found")
 
 

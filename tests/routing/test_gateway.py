@@ -8,9 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
+from netra.errors import NotFound
+from projects.models import Project
 from routing import policies
-from routing.gateway import front
+from routing.gateway import front, tenants
 from routing.gateway.tenants import TENANTS
 from tests import factories
 from tests.routing.gatewayed import Gateway, chat
@@ -212,6 +215,13 @@ def test_which_models_there_are(gateway: Gateway) -> None:
 def test_what_cannot_be_served_is_told_in_openais_shape(gateway: Gateway, sent: bytes, status: int, code: str) -> None:
     reply = gateway.ask(sent or b" ")
     assert (reply.status, reply.json["error"]["code"]) == (status, code)
+
+
+def test_a_name_that_no_option_can_have_is_not_looked_for(
+    project: Project, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(0), pytest.raises(NotFound, match="There is no model"):
+        tenants._option_name(project, "a\0b")
 
 
 @pytest.mark.parametrize("key", ["", "netra_wrong", "\x00"])
