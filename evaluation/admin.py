@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
-from evaluation.models import EvaluationRun, HumanLabel, Recommendation
-
-
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Rows a verdict rests on may be seen, not changed."""
-
-    def has_add_permission(self, _request: HttpRequest, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, _request: HttpRequest, *_: Any) -> bool:
-        return False
+from evaluation.models import EvaluationRun, HumanLabel, LiveDay, LiveJudging, LivePair, Recommendation
+from routing.admin import OfPair, OfProject, ReadOnly
 
 
 @admin.register(EvaluationRun)
@@ -38,3 +26,25 @@ class RecommendationAdmin(ReadOnly):
 class LabelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("call", "dimension", "score", "by", "created_at")
     raw_id_fields = ("call", "by")
+
+
+@admin.register(LiveJudging)
+class LiveJudgingAdmin(OfProject):
+    list_display = ("project", "is_on", "daily_budget_usd", "sample_share", "dimension", "updated_at", "updated_by")
+    list_filter = ("is_on", "dimension")
+    list_select_related = ("project", "updated_by")
+
+
+@admin.register(LiveDay)
+class LiveDayAdmin(OfProject):
+    list_display = ("day", "project", "run")
+    date_hierarchy = "day"
+    list_select_related = ("project", "run")
+
+
+@admin.register(LivePair)
+class LivePairAdmin(OfPair):
+    list_display = ("option", "default_option", "project", "difference", "unscored_because", "answered_at", "taught_at")
+    list_filter = ("unscored_because", ("taught_at", admin.EmptyFieldListFilter))
+    search_fields = (*OfPair.search_fields, "event_id", "policy")
+    date_hierarchy = "answered_at"

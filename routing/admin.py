@@ -1,8 +1,10 @@
-"""The catalog in Django's admin: certified by people, with history; prices are added, never edited."""
+"""Routing in Django's admin: the catalog, certified by people and with history; prices are added, never edited; and
+what projects set or live traffic taught, to look at.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -13,7 +15,24 @@ from simple_history.admin import SimpleHistoryAdmin
 from netra.errors import Invalid
 from netra.prices import rates_as_json, rates_from_json
 from routing import connections
-from routing.models import OptionPrice, ProviderConnection, SupplyOption
+from routing.models import (
+    Allowance,
+    CacheCheck,
+    Certificate,
+    CertificationRule,
+    GatewayControls,
+    JudgedPair,
+    LiveBelief,
+    OptionBelief,
+    OptionPrice,
+    PolicyForecast,
+    ProviderConnection,
+    RoutingPolicy,
+    Spending,
+    SupplyOption,
+    TokenCalibration,
+    TrainedPredictor,
+)
 
 if TYPE_CHECKING:  # Django's classes take their model in brackets only for the type checker
     PriceModelForm = forms.ModelForm[OptionPrice]
@@ -149,3 +168,125 @@ class ProviderConnectionAdmin(ConnectionModelAdmin):
         if form.cleaned_data.get("new_key"):
             obj.set_key(form.cleaned_data["new_key"])
         super().save_model(request, obj, form, change)
+
+
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows may be seen, not written: each has its page or task, which checks what it takes and notes who did it."""
+
+    def has_add_permission(self, _request: HttpRequest, *_: Any) -> bool:
+        return False
+
+    def has_change_permission(self, _request: HttpRequest, *_: Any) -> bool:
+        return False
+
+
+class OfProject(ReadOnly):
+    """One row a project."""
+
+    search_fields: ClassVar[tuple[str, ...]] = ("project__slug", "project__name")
+    list_select_related: ClassVar[tuple[str, ...]] = ("project",)
+
+
+class OfPair(ReadOnly):
+    """What is known of an option against a default."""
+
+    search_fields: ClassVar[tuple[str, ...]] = ("option", "default_option", "project__slug")
+    list_select_related = ("project",)
+
+
+@admin.register(RoutingPolicy)
+class RoutingPolicyAdmin(ReadOnly):
+    list_display = ("name", "version", "project", "kind", "default_option", "is_current", "is_retired", "created_by")
+    list_filter = ("is_current", "is_retired", "kind")
+    search_fields = ("name", "default_option", "project__slug")
+    date_hierarchy = "created_at"
+    list_select_related = ("project", "created_by")
+
+
+@admin.register(PolicyForecast)
+class PolicyForecastAdmin(ReadOnly):
+    list_display = ("policy", "version", "project", "n_decisions", "made_at", "caveat")
+    list_filter = (("caveat", admin.EmptyFieldListFilter),)
+    search_fields = ("policy", "default_option", "project__slug")
+    date_hierarchy = "made_at"
+    list_select_related = ("project",)
+
+
+@admin.register(Allowance)
+class AllowanceAdmin(OfProject):
+    list_display = ("project", "api_key", "budget_usd", "window", "requests_per_minute", "tokens_per_minute")
+    list_filter = ("window",)
+    search_fields = (*OfProject.search_fields, "api_key__name")
+    list_select_related = ("project", "api_key")
+
+
+@admin.register(Spending)
+class SpendingAdmin(ReadOnly):
+    list_display = ("allowance", "starts_at", "taken_usd")
+    search_fields = ("allowance__project__slug",)
+    date_hierarchy = "starts_at"
+    list_select_related = ("allowance__project", "allowance__api_key")
+
+
+@admin.register(GatewayControls)
+class GatewayControlsAdmin(OfProject):
+    list_display = ("project", "exact_cache", "semantic_cache", "stopped_at", "updated_at")
+    list_filter = ("exact_cache", "semantic_cache", ("stopped_at", admin.EmptyFieldListFilter))
+
+
+@admin.register(CacheCheck)
+class CacheCheckAdmin(ReadOnly):
+    list_display = ("event_id", "project", "asked_at", "similarity", "agrees", "how")
+    list_filter = ("agrees", "how")
+    search_fields = ("event_id", "project__slug")
+    date_hierarchy = "asked_at"
+    list_select_related = ("project",)
+
+
+@admin.register(OptionBelief)
+class OptionBeliefAdmin(OfPair):
+    list_display = ("option", "default_option", "project", "mean", "low", "high", "n", "source", "learnt_at")
+
+
+@admin.register(LiveBelief)
+class LiveBeliefAdmin(OfPair):
+    list_display = ("option", "default_option", "project", "mean", "low", "high", "n", "since", "changed_at")
+    list_filter = ("has_changed",)
+
+
+@admin.register(CertificationRule)
+class CertificationRuleAdmin(OfProject):
+    list_display = ("project", "is_on", "margin", "min_pairs", "updated_at")
+    list_filter = ("is_on",)
+
+
+@admin.register(Certificate)
+class CertificateAdmin(OfPair):
+    list_display = ("option", "default_option", "project", "standing", "is_current", "decided_at")
+    list_filter = ("standing", "is_current")
+    date_hierarchy = "decided_at"
+
+
+@admin.register(JudgedPair)
+class JudgedPairAdmin(OfPair):
+    list_display = ("option", "default_option", "project", "difference", "source", "learnt_at")
+    search_fields = (*OfPair.search_fields, "event_id")
+    date_hierarchy = "learnt_at"
+
+
+@admin.register(TrainedPredictor)
+class TrainedPredictorAdmin(ReadOnly):
+    list_display = ("default_option", "version", "project", "n_pairs", "is_current", "trained_at")
+    list_filter = ("is_current",)
+    search_fields = ("default_option", "project__slug")
+    date_hierarchy = "trained_at"
+    list_select_related = ("project",)
+    exclude = ("artefact",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("artefact")
+
+
+@admin.register(TokenCalibration)
+class TokenCalibrationAdmin(OfProject):
+    list_display = ("project", "chars_per_token", "n", "learnt_at")
