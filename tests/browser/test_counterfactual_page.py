@@ -3,68 +3,41 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Page
 
-from projects.models import Project, User
-from tests import factories
+from projects.models import Project
+from tests.browser.conftest import Open, is_wide
 from tests.routing import decided
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PAGE = "/projects/agent/routing/counterfactual"
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("events"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def project(db: None) -> Project:
-    made = factories.project("agent", owner=factories.user("owner@example.com"))
-    decided.options(made)
-    decided.judge(made, decided.logged(made, decided.policy(made), 300), -0.01)
-    return made
+def judged(owned: Project) -> Project:
+    decided.options(owned)
+    decided.judge(owned, decided.logged(owned, decided.policy(owned), 300), -0.01)
+    return owned
 
 
-def opened(browser: Browser, url: str, **options: Any) -> Any:
-    """A page of a browser in which the owner is logged in."""
-    client = factories.client(User.objects.get(email="owner@example.com"))
-    context = browser.new_context(base_url=url, **options)
-    context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": url}])
-    return context.new_page()
+def shot(page: Page, name: str) -> None:
+    if folder := os.environ.get("SHOTS"):
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_it_is_drawn_and_fits(browser: Browser, live_server: Any, project: Project, width: int) -> None:
-    page, troubles = opened(browser, live_server.url, viewport={"width": width, "height": 900}), []
-    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+def test_it_is_drawn_and_fits(open_page: Open, judged: Project, width: int) -> None:
+    page = open_page(viewport={"width": width, "height": 900})
     page.goto(f"{PAGE}?policy=auto&days=7")
     page.wait_for_selector(".chart[data-drawn] canvas")
-    wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-    if folder := os.environ.get("SHOTS"):
-        page.screenshot(path=f"{folder}/cf-{width}.png", full_page=True)
-    page.context.close()
-    assert not wide
-    assert [trouble for trouble in troubles if "favicon" not in trouble] == []
+    shot(page, f"cf-{width}")
+    assert not is_wide(page)
 
 
-def test_a_draft_is_tried_and_put_in_use_without_script(browser: Browser, live_server: Any, project: Project) -> None:
-    page = opened(browser, live_server.url, java_script_enabled=False)
+def test_a_draft_is_tried_and_put_in_use_without_script(open_page: Open, judged: Project) -> None:
+    page = open_page(java_script_enabled=False)
     page.goto(PAGE)
     page.click("text=Try a draft of netra/auto")
     page.select_option("select[name=kind]", "split")
@@ -73,7 +46,5 @@ def test_a_draft_is_tried_and_put_in_use_without_script(browser: Browser, live_s
     assert "The draft on 300 logged decisions" in page.inner_text("main")
     page.click("button:has-text('Put in use')")
     text = page.inner_text("main")
-    if folder := os.environ.get("SHOTS"):
-        page.screenshot(path=f"{folder}/cf-adopted.png", full_page=True)
-    page.context.close()
+    shot(page, "cf-adopted")
     assert "auto v2 is in use" in text and "Nothing to score yet" in text

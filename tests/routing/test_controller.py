@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from routing.controller import KINDS, Choice, Policy, Prediction, choose, distribution, utility
 from routing.demand import Demand
+from tests.routing.predicted import predictions
 
 
 def wanted(**fields: Any) -> Demand:
@@ -156,17 +157,7 @@ def test_fallbacks_end_with_the_default() -> None:
     assert found.fallbacks == ("c/good", "a/default")
 
 
-PREDICTIONS = st.builds(
-    Prediction,
-    option=st.sampled_from(["a/default", "b/cheap", "c/good"]),
-    cost_usd=st.none() | st.floats(0, 1),
-    latency_ms=st.none() | st.floats(0, 1e4),
-    quality=st.none() | st.floats(-1, 1),
-    quality_low=st.none() | st.floats(-1, 1),
-    quality_high=st.none() | st.floats(-1, 1),
-    context_tokens=st.none() | st.integers(0, 500),
-    is_healthy=st.booleans(),
-)
+PREDICTIONS = predictions("a/default", "b/cheap", "c/good")
 
 
 @given(

@@ -17,20 +17,11 @@ from routing.counterfactual.redeciding import Decision, Redecided, as_decision, 
 from routing.counterfactual.tables import Logged, matrix, overlap, tabled, weights
 from routing.demand import Demand
 from routing.gateway import recording
+from tests.routing.predicted import predictions
 
 AT = datetime(2026, 11, 2, tzinfo=UTC)
 DEFAULT = Prediction("a", 1.0, 100.0, 0.0, 0.0, 0.0)
-OPTIONS = st.builds(
-    Prediction,
-    option=st.sampled_from(["a", "b", "c"]),
-    cost_usd=st.none() | st.floats(0, 1),
-    latency_ms=st.none() | st.floats(0, 1e4),
-    quality=st.none() | st.floats(-1, 1),
-    quality_low=st.none() | st.floats(-1, 1),
-    quality_high=st.none() | st.floats(-1, 1),
-    context_tokens=st.none() | st.integers(0, 500),
-    is_healthy=st.booleans(),
-)
+OPTIONS = predictions("a", "b", "c")
 
 
 def wanted(**fields: Any) -> Demand:
