@@ -9,9 +9,8 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
 from evaluation import live_report, live_settings
-from evaluation.live_forms import JudgingForm, RuleForm, judging_shown, rule_shown
+from evaluation.live_forms import JudgingForm, RuleForm
 from evaluation.tasks import judge_live
-from netra.errors import NetraError
 from netra.http import page
 from projects import access, audit
 from projects.models import Project, User
@@ -37,8 +36,8 @@ def _shown(
         "options": live_report.options(project),
         "history": live_report.history(project),
         "is_owner": access.is_owner(request, project),
-        "judging": judging or JudgingForm(project, initial=judging_shown(wanted), auto_id="judging_%s"),
-        "rule": rule or RuleForm(initial=rule_shown(limits), auto_id="rule_%s"),
+        "judging": judging or JudgingForm(project, initial=JudgingForm.shown(wanted), auto_id="judging_%s"),
+        "rule": rule or RuleForm(initial=RuleForm.shown(limits), auto_id="rule_%s"),
     }
     return page(request, "evaluation/live.html", context)
 
@@ -49,18 +48,13 @@ def judge(request: HttpRequest, slug: str) -> HttpResponse:
     """Keep the settings of judging."""
     project = access.owned(request, slug)
     form = JudgingForm(project, request.POST, auto_id="judging_%s")
-    if not form.is_valid():
+    by = request.user if isinstance(request.user, User) else None
+    row = form.put(lambda given: live_settings.write(project, given, by=by))
+    if row is None:
         return _shown(request, project, judging=form)
-    try:
-        row = live_settings.write(project, form.given(), by=request.user if isinstance(request.user, User) else None)
-    except NetraError as problem:
-        form.refuse(problem)
-        return _shown(request, project, judging=form)
-    audit.note(project, "live_judging_set", live_settings.sentence(row), request=request)
-    messages.success(request, live_settings.sentence(row))
     if row.is_on:
         judge_live.delay_on_commit(project.pk)
-    return redirect("evaluation:live_quality", slug)
+    return _set(request, project, "live_judging_set", live_settings.sentence(row))
 
 
 @login_required
@@ -69,15 +63,15 @@ def certify(request: HttpRequest, slug: str) -> HttpResponse:
     """Keep the rule of certification."""
     project = access.owned(request, slug)
     form = RuleForm(request.POST, auto_id="rule_%s")
-    if not form.is_valid():
+    row = form.put(lambda given: certificates.write_rule(project, given))
+    if row is None:
         return _shown(request, project, rule=form)
-    try:
-        row = certificates.write_rule(project, form.given())
-    except NetraError as problem:
-        form.refuse(problem)
-        return _shown(request, project, rule=form)
-    audit.note(project, "certification_set", certificates.sentence(row), request=request)
-    messages.success(request, certificates.sentence(row))
     if row.is_on:
         certify_project.delay_on_commit(project.pk)
-    return redirect("evaluation:live_quality", slug)
+    return _set(request, project, "certification_set", certificates.sentence(row))
+
+
+def _set(request: HttpRequest, project: Project, action: str, sentence: str) -> HttpResponse:
+    audit.note(project, action, sentence, request=request)
+    messages.success(request, sentence)
+    return redirect("evaluation:live_quality", project.slug)

@@ -8,13 +8,18 @@ from django import forms
 
 from projects.privacy import MASKS
 from routing import guardrails
-from routing.forms import TellingForm
-from routing.models import GatewayControls
+from routing.forms import SettingsForm, TellingForm
 
 HOUR_S = 3_600
 
 
-class CacheForm(TellingForm):
+class CacheForm(SettingsForm):
+    scaled = (
+        ("ttl_hours", "ttl_s", 1 / HOUR_S),
+        ("check_percent", "check_share", 100),
+        ("max_false_percent", "max_false_share", 100),
+    )
+
     exact_cache = forms.BooleanField(required=False, label="Answer a repeated question from the cache")
     semantic_cache = forms.BooleanField(required=False, label="Also a question that means the same")
     ttl_hours = forms.FloatField(min_value=0.01, max_value=720, label="Keep answers for hours")
@@ -33,24 +38,8 @@ class CacheForm(TellingForm):
     )
 
     def given(self) -> dict[str, Any]:
-        told = self.cleaned_data
-        return {
-            **{name: told[name] for name in ("exact_cache", "semantic_cache", "max_entries", "similarity")},
-            "ttl_s": max(1, round(told["ttl_hours"] * HOUR_S)),
-            "check_share": told["check_percent"] / 100,
-            "max_false_share": told["max_false_percent"] / 100,
-        }
-
-
-def shown(row: GatewayControls) -> dict[str, Any]:
-    """Settings as the form fills itself in."""
-    same = {name: getattr(row, name) for name in ("exact_cache", "semantic_cache", "max_entries", "similarity")}
-    return {
-        **same,
-        "ttl_hours": round(row.ttl_s / HOUR_S, 4),
-        "check_percent": round(row.check_share * 100, 6),
-        "max_false_percent": round(row.max_false_share * 100, 6),
-    }
+        told = super().given()
+        return {**told, "ttl_s": max(1, round(told["ttl_s"]))}
 
 
 class RuleForm(TellingForm):

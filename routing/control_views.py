@@ -11,13 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
-from netra.errors import NetraError, NotFound
+from netra.errors import NotFound
 from netra.http import page
 from projects import access, audit
 from projects.models import Project
 from routing import control_report, controls, guardrails
-from routing.control_forms import CacheForm, RuleForm, shown
-from routing.forms import TellingForm
+from routing.control_forms import CacheForm, RuleForm
+from routing.models import GatewayControls
 
 HOLDS = "This holds within five seconds."
 
@@ -30,8 +30,8 @@ def controls_page(request: HttpRequest, slug: str) -> HttpResponse:
         return _page(request, project)
     access.owned(request, slug)
     form = CacheForm(request.POST)
-    if form.is_valid() and _written(request, project, form, form.given(), "Set the response cache."):
-        return redirect("routing:controls", slug)
+    if form.put(lambda given: controls.write(project, given)):
+        return _set(request, project, "Set the response cache.")
     return _page(request, project, form=form)
 
 
@@ -40,19 +40,14 @@ def controls_page(request: HttpRequest, slug: str) -> HttpResponse:
 def add_rule(request: HttpRequest, slug: str) -> HttpResponse:
     project = access.owned(request, slug)
     form = RuleForm(request.POST)
-    if form.is_valid() and _added(request, project, form):
-        return redirect("routing:controls", slug)
+    if form.put(lambda given: _added(project, given)):
+        return _set(request, project, f"Added the guardrail {form.given()['name']}.")
     return _page(request, project, rule_form=form)
 
 
-def _added(request: HttpRequest, project: Project, form: RuleForm) -> bool:
-    try:
-        guardrails.rule(form.given())  # by itself first, so that its sentence says nothing of places in a list
-    except NetraError as problem:
-        form.refuse(problem)
-        return False
-    rules = [*controls.of(project).guardrails, form.given()]
-    return _written(request, project, form, {"guardrails": rules}, f"Added the guardrail {form.given()['name']}.")
+def _added(project: Project, given: dict[str, Any]) -> GatewayControls:
+    guardrails.rule(given)  # by itself first, so that its sentence says nothing of places in a list
+    return controls.write(project, {"guardrails": [*controls.of(project).guardrails, given]})
 
 
 @login_required
@@ -80,9 +75,7 @@ def _rearranged(
     name = rules[place]["name"]
     change(rules)
     controls.write(project, {"guardrails": rules})
-    audit.note(project, "controls_set", sentence.format(name), request=request)
-    messages.success(request, HOLDS)
-    return redirect("routing:controls", slug)
+    return _set(request, project, sentence.format(name))
 
 
 @login_required
@@ -95,15 +88,10 @@ def clear(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("routing:controls", slug)
 
 
-def _written(request: HttpRequest, project: Project, form: TellingForm, given: dict[str, Any], sentence: str) -> bool:
-    try:
-        controls.write(project, given)
-    except NetraError as problem:
-        form.refuse(problem)
-        return False
+def _set(request: HttpRequest, project: Project, sentence: str) -> HttpResponse:
     audit.note(project, "controls_set", sentence, request=request)
     messages.success(request, HOLDS)
-    return True
+    return redirect("routing:controls", project.slug)
 
 
 def _page(
@@ -116,7 +104,7 @@ def _page(
         "told": control_report.report(project),
         "expected": control_report.expected(project),
         "is_owner": access.is_owner(request, project),
-        "form": form or CacheForm(initial=shown(row)),
+        "form": form or CacheForm(initial=CacheForm.shown(row)),
         "rule_form": rule_form or RuleForm(),
     }
     return page(request, "routing/controls.html", context)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
 
 from django import forms
+from django.db.models import Model
 
 from netra.errors import Invalid, NetraError
 from netra.llm import OPENAI_COMPATIBLE
 from routing.models import ABILITIES
 
 MAX_TOKENS = 10**9  # as the API has it
+Row = TypeVar("Row")
 
 
 class CatalogForm(forms.Form):
@@ -21,11 +24,56 @@ class CatalogForm(forms.Form):
 
 
 class TellingForm(forms.Form):
-    """A form that shows what a stage refused."""
+    """A form that shows what a stage refused, at the field it is about."""
+
+    # A stage's fields that go by another name here.
+    names: ClassVar[Mapping[str, str]] = {}
 
     def refuse(self, problem: NetraError) -> None:
-        field = problem.field if isinstance(problem, Invalid) else None
+        told = problem.field if isinstance(problem, Invalid) else None
+        field = self.names.get(told or "", told)
         self.add_error(field if field in self.fields else None, str(problem))
+
+    def put(self, write: Callable[[dict[str, Any]], Row]) -> Row | None:
+        """What a stage makes of the form; None where the form or the stage refuses it, and says so at the field."""
+        if not self.is_valid():
+            return None
+        try:
+            return write(self.given())
+        except NetraError as problem:
+            self.refuse(problem)
+            return None
+
+    def given(self) -> dict[str, Any]:
+        """The form as its stage takes it."""
+        return dict(self.cleaned_data)
+
+
+class SettingsForm(TellingForm):
+    """The settings of a row, some of them in units that people read."""
+
+    # A field here, the row's own field, and how many of the one are one of the other.
+    scaled: ClassVar[tuple[tuple[str, str, float], ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.names = {theirs: ours for ours, theirs, _ in cls.scaled}
+
+    def given(self) -> dict[str, Any]:
+        told = dict(self.cleaned_data)
+        for ours, theirs, scale in self.scaled:
+            value = told.pop(ours)
+            told[theirs] = None if value is None else value / scale
+        return told
+
+    @classmethod
+    def shown(cls, row: Model) -> dict[str, Any]:
+        """A row as the form fills itself in."""
+        told = {name: getattr(row, name) for name in cls.base_fields if name not in cls.names.values()}
+        for ours, theirs, scale in cls.scaled:
+            value = getattr(row, theirs)
+            told[ours] = None if value is None else round(value * scale, 6)
+        return told
 
 
 class ConnectionForm(TellingForm):

@@ -13,6 +13,8 @@ from routing.supply import callable_options
 
 
 class PolicyForm(TellingForm):
+    names = {"margin": "margin_points", "exploration": "exploration_percent", "hedge_quantile": "hedge_percentile"}
+
     name = forms.SlugField(
         max_length=60, help_text="Requests name it as their model: netra/NAME. auto is the usual one."
     )
@@ -88,6 +90,10 @@ class PolicyForm(TellingForm):
                 raise forms.ValidationError(f"{line.strip()[:80]!r} is not an option with a number.") from None
         return shares
 
+    def given(self) -> dict[str, Any]:
+        told = {name: self.cleaned_data[name] for name in ("kind", "default_option")}
+        return {**told, "rules": self.rules()}
+
     def rules(self) -> dict[str, Any]:
         told = self.cleaned_data
         weights = {name: told[f"{name}_weight"] for name in ("quality", "cost", "latency")}
@@ -102,7 +108,7 @@ class PolicyForm(TellingForm):
             "certified_only": told["certified_only"],
             "stickiness": told["stickiness"],
             "hedge_after_ms": told["hedge_after_ms"],
-            "hedge_quantile": told["hedge_percentile"] and told["hedge_percentile"] / 100,
+            "hedge_quantile": told["hedge_percentile"] and round(told["hedge_percentile"] / 100, 6),
             "shares": told["shares"],
         }
 

@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from netra import plots
-from netra.errors import NetraError, NotFound
+from netra.errors import NotFound
 from netra.http import page
 from projects import access, audit, log
 from projects.models import Project, User
@@ -65,7 +65,7 @@ def allow(request: HttpRequest, slug: str) -> HttpResponse:
 def policy_new(request: HttpRequest, slug: str) -> HttpResponse:
     project = access.owned(request, slug)
     form = PolicyForm(project, request.POST or None, initial={"name": "auto", "default_option": project.incumbent})
-    if request.method == "POST" and form.is_valid() and (row := _written(request, project, form)):
+    if request.method == "POST" and (row := _written(request, project, form)):
         return redirect("routing:policy", slug, row.name)
     return page(request, "routing/policy.html", {"project": project, "form": form, "is_owner": True})
 
@@ -79,7 +79,7 @@ def policy(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     del form.fields["name"]
     if request.method == "POST":
         access.owned(request, slug)
-        if form.is_valid() and _written(request, project, form, name=name):
+        if _written(request, project, form, name=name):
             return redirect("routing:policy", slug, name)
     return page(request, "routing/policy.html", _policy_context(request, project, row, form))
 
@@ -102,18 +102,12 @@ def _policy_context(request: HttpRequest, project: Project, row: RoutingPolicy, 
 
 
 def _written(request: HttpRequest, project: Project, form: PolicyForm, *, name: str = "") -> RoutingPolicy | None:
-    told = form.cleaned_data
-    try:
-        row = policies.write(
-            project,
-            name or told["name"],
-            kind=told["kind"],
-            default_option=told["default_option"],
-            rules=form.rules(),
-            by=request.user if isinstance(request.user, User) else None,
-        )
-    except NetraError as problem:
-        form.refuse(problem)
+    def write(given: dict[str, Any]) -> RoutingPolicy:
+        return policies.write(project, name or form.cleaned_data["name"], **given, by=by)
+
+    by = request.user if isinstance(request.user, User) else None
+    row = form.put(write)
+    if row is None:
         return None
     audit.note(project, "policy_written", f"Wrote the policy {row}.", request=request)
     messages.success(request, f"{row} is in use within five seconds. What is foreseen of it will stand under What if.")

@@ -10,8 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netra.errors import Busy, Conflict, Invalid
+from routing import policies
+from routing.control_forms import CacheForm
 from routing.forms import CatalogForm, ConnectionChangeForm, ConnectionForm, OwnModelForm, PriceForm
-from routing.models import ABILITIES
+from routing.live_forms import PolicyForm
+from routing.models import ABILITIES, GatewayControls
+from tests import factories
 
 CONNECTION = {
     "name": "mine", "provider": "openai_compatible", "base_url": "http://127.0.0.1:9/v1", "key": "sk-canary-0123456789",
@@ -162,3 +166,48 @@ def test_a_refusal_is_text_and_not_markup() -> None:
 def test_no_text_in_any_field_breaks_a_form(form: Any, data: st.DataObject) -> None:
     filled = form({name: data.draw(anything) for name in form().fields})
     assert filled.is_valid() is not bool(filled.errors)
+
+
+# Settings in units that people read.
+
+
+def test_settings_come_back_as_they_were_shown() -> None:
+    row = GatewayControls(ttl_s=5_400, check_share=0.07, max_false_share=0.031)
+    shown = CacheForm.shown(row)
+    assert (shown["ttl_hours"], shown["check_percent"], shown["max_false_percent"]) == (1.5, 7, 3.1)
+    form = CacheForm(shown)
+    assert form.is_valid()
+    told = form.given()
+    assert (told["ttl_s"], told["check_share"], told["max_false_share"]) == pytest.approx((5_400, 0.07, 0.031))
+    assert all(hasattr(row, name) for name in told)
+
+
+def test_what_a_stage_refuses_is_told_at_the_field_that_people_see() -> None:
+    def refuse(given_: dict[str, Any]) -> None:
+        raise Invalid("Too many.", field="check_share")
+
+    form = CacheForm(CacheForm.shown(GatewayControls()))
+    assert form.put(refuse) is None and form.errors["check_percent"] == ["Too many."]
+
+
+def test_a_form_that_is_not_right_reaches_no_stage() -> None:
+    reached: list[Any] = []
+    assert CacheForm({}).put(reached.append) is None and reached == []
+
+
+@pytest.mark.django_db
+def test_a_policy_s_rule_is_refused_at_its_field(project: Any) -> None:
+    form = PolicyForm(project, {})
+    form.is_valid()
+    form.refuse(Invalid("Too much.", field="margin"))
+    assert "Too much." in form.errors["margin_points"]
+
+
+@pytest.mark.django_db
+def test_the_highest_percentile_of_the_form_is_one_that_a_policy_takes(project: Any) -> None:
+    factories.connection(project, "lab", provider="openai_compatible", base_url="http://127.0.0.1:9/v1")
+    factories.supply_option("lab/a")
+    fields = {"name": "auto", "kind": "fixed", "default_option": "lab/a", "margin_points": "2"}
+    form = PolicyForm(project, fields | {"exploration_percent": "0", "hedge_percentile": "99.9"})
+    row = form.put(lambda given_: policies.write(project, "auto", **given_, by=None))
+    assert row and row.rules["hedge_quantile"] == 0.999
