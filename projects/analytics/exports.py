@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from projects.analytics.answers import Answer, plain
 
 FORMATS = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
-# A spreadsheet takes a text that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes a text that begins so for a formula, some of them with the wide signs too.
+_FORMULA = (*"=+-@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
 _MONEY = pa.decimal128(38, 12)
 
 
@@ -30,7 +30,7 @@ def as_csv(answer: Answer) -> bytes:
     write = csv.writer(out)
     write.writerow([column.name for column in answer.columns])
     write.writerows([[_cell(value) for value in row] for row in answer.rows])
-    return out.getvalue().encode()
+    return out.getvalue().encode("utf-8", "replace")
 
 
 def _cell(value: Any) -> Any:
@@ -64,4 +64,9 @@ def _array(values: Sequence[Any]) -> pa.Array:
         return pa.array([None if value is None else float(value) for value in values] if float in kinds else values)
     if kinds == {bool}:
         return pa.array(values, pa.bool_())
-    return pa.array([None if value is None else str(value) for value in values], pa.string())
+    return pa.array([None if value is None else _text(value) for value in values], pa.string())
+
+
+def _text(value: Any) -> str:
+    """Half a character cannot be written."""
+    return str(value).encode("utf-8", "replace").decode()
