@@ -60,4 +60,6 @@ def foresee_due() -> None:
 @shared_task(name="routing.tasks.foresee_policy")
 def foresee_policy(policy_id: int) -> None:
     """Foresee one version from the log before it. Safe to send twice: the first forecast stays."""
-    adoption.foresee(RoutingPolicy.objects.select_related("project").get(pk=policy_id))
+    row = RoutingPolicy.objects.select_related("project").filter(pk=policy_id).first()
+    if row is not None:  # its project may be gone by now
+        adoption.foresee(row)

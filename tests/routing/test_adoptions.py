@@ -201,6 +201,12 @@ def test_whatever_was_written_without_a_forecast_gets_one(project: Project, row:
     assert adoption.due() == []
 
 
+def test_a_policy_whose_project_is_gone_is_no_trouble(project: Project, row: RoutingPolicy) -> None:
+    project.delete()
+    tasks.foresee_policy(row.pk)
+    assert not PolicyForecast.objects.exists()
+
+
 def test_only_what_was_logged_before_counts_and_once(project: Project, row: RoutingPolicy) -> None:
     made = policies.write(project, "auto", kind="split", default_option=DEAR, rules=HALVES, by=None)
     RoutingPolicy.objects.filter(pk=made.pk).update(created_at=timezone.now() - timedelta(days=2))
