@@ -59,6 +59,11 @@ class Account:
         """Keep the event of a request that no option answered in whole."""
         self._keep_partial(target, partial, Outcome.PROVIDER_ERROR, code)
 
+    def turned_away(self, target: OptionTarget, code: str) -> None:
+        """Keep the event of a request that we refused, with the attempts there were; without any it cost nothing."""
+        if not self._is_kept:
+            self._keep(target, Outcome.GATEWAY_ERROR, error=code)
+
     def hung_up(self, target: OptionTarget) -> None:
         """The client is gone: what was sent upstream is on the bill, what was read of the answer is in the log."""
         if self.attempts and not self._is_kept:

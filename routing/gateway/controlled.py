@@ -67,7 +67,7 @@ class Controlled(Serving):
             # What it said is not kept: that it was refused, and by which rule, is.
             plan.asked = replace(asked, body={"model": asked.model}, raw=orjson.dumps({"model": asked.model}))
             plan.choice = None
-            self._account.refused(plan.targets[0])
+            self._account.turned_away(plan.targets[0], BLOCKED)
             raise
         if body is not asked.body:
             plan.asked = replace(asked, body=body, raw=wire.packed(repaired(body)))
@@ -176,10 +176,6 @@ class ControlledAccount(Account):
     def cached(self, target: OptionTarget, answer: Mapping[str, Any]) -> None:
         """Keep the event of an answer from the cache, which costs nothing."""
         self._keep(target, Outcome.CACHED, response=answer)
-
-    def refused(self, target: OptionTarget) -> None:
-        """Keep the event of a request that a guardrail refused."""
-        self._keep(target, Outcome.GATEWAY_ERROR, error=BLOCKED)
 
     def broken_off(self, target: OptionTarget, partial: Mapping[str, Any] | None, code: str) -> None:
         is_ours = code == BLOCKED

@@ -30,7 +30,7 @@ class Serving:
         self._refusal: tuple[int, bytes] | None = None
 
     async def run(self) -> None:
-        """Answer the client, whatever happens upstream. Raises NetraError for a limit, before anything was sent."""
+        """Answer the client, whatever happens upstream. Raises NetraError for a limit or a budget."""
         for purse in self.plan.tenant.purses:
             purse.admit(len(self.plan.asked.raw) // 4)
         try:
@@ -38,6 +38,15 @@ class Serving:
         except asyncio.CancelledError:
             self._account.hung_up(self._target)
             raise
+        except NetraError as problem:
+            self._turned_away(problem)
+            raise
+
+    def _turned_away(self, problem: NetraError) -> None:
+        """A budget does not cover it. Where nothing was sent yet, no choice was put to work, so none is told."""
+        if not self._account.attempts:
+            self.plan.choice = None
+        self._account.turned_away(self._target, problem.code)
 
     async def _answer(self) -> None:
         wait_s = hedging.wait_s(self.plan)
@@ -113,6 +122,8 @@ class Serving:
         target = self.plan.targets[0]
         if self._account.attempts:
             self._account.broken_off(target, None, problem.code)
+        else:
+            self._account.turned_away(target, problem.code)
         if self._refusal is not None:
             await self._delivery.whole(target, self._refusal[1], None, status=self._refusal[0])
             return

@@ -54,10 +54,7 @@ def replayed(answer: Mapping[str, Any], *, with_usage: bool) -> list[bytes]:
     shared["object"] = "chat.completion.chunk"
     said, ended = [], []
     for number, choice in enumerate(answer.get("choices", ())):
-        message = dict(choice.get("message") or {})
-        if isinstance(message.get("tool_calls"), list):
-            message["tool_calls"] = [{"index": at, **call} for at, call in enumerate(message["tool_calls"])]
-        said.append({"index": number, "delta": message, "finish_reason": None})
+        said.append({"index": number, "delta": _delta(choice), "finish_reason": None})
         ended.append({"index": number, "delta": {}, "finish_reason": choice.get("finish_reason")})
     events = [{**shared, "choices": said}, {**shared, "choices": ended}]
     if with_usage:
@@ -68,7 +65,15 @@ def replayed(answer: Mapping[str, Any], *, with_usage: bool) -> list[bytes]:
 def as_chunk(answer: Mapping[str, Any]) -> dict[str, Any]:
     """A whole answer as a stream of one event."""
     choices = [
-        {"index": number, "delta": choice.get("message"), "finish_reason": choice.get("finish_reason")}
+        {"index": number, "delta": _delta(choice), "finish_reason": choice.get("finish_reason")}
         for number, choice in enumerate(answer.get("choices", ()))
     ]
     return {**answer, "object": "chat.completion.chunk", "choices": choices}
+
+
+def _delta(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """A message as a stream has it: its calls are numbered, which clients put pieces together by."""
+    message = dict(choice.get("message") or {})
+    if isinstance(message.get("tool_calls"), list):
+        message["tool_calls"] = [{"index": at, **call} for at, call in enumerate(message["tool_calls"])]
+    return message

@@ -12,12 +12,28 @@ import openai
 import pytest
 from pydantic import BaseModel
 
+from tests import factories
 from tests.flows import scripted
 from tests.flows.scripted import SAID
 from tests.routing.gatewayed import Gateway, listening
+from tests.routing.scripted import Step, served
 
 ASKED: list[Any] = [{"role": "user", "content": "When does it ship?"}]
 TOOLS: list[Any] = [{"type": "function", "function": {"name": "order", "parameters": {"type": "object"}}}]
+# Two calls, as Anthropic answers.
+CALLING: dict[str, Any] = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-sonnet-4-5",
+    "content": [
+        {"type": "tool_use", "id": f"toolu_{number}", "name": "order", "input": {"number": number}}
+        for number in (8812, 8813)
+    ],
+    "stop_reason": "tool_use",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 10, "output_tokens": 20},
+}
 
 
 @pytest.fixture
@@ -47,6 +63,17 @@ def test_a_stream(client: openai.OpenAI, gateway: Gateway) -> None:
 def test_tools_in_a_stream(client: openai.OpenAI) -> None:
     with client.chat.completions.stream(model="proxy/tools-1", messages=ASKED, tools=TOOLS) as stream:
         calls = stream.get_final_completion().choices[0].message.tool_calls or []
+    assert [json.loads(call.function.arguments)["number"] for call in calls] == [8812, 8813]
+
+
+def test_tools_in_a_stream_of_a_provider_with_a_protocol_of_its_own(client: openai.OpenAI, gateway: Gateway) -> None:
+    with served(Step(body=json.dumps(CALLING).encode(), headers={"Content-Type": "application/json"})) as upstream:
+        there = upstream.base_url.removesuffix("/v1")
+        factories.connection(gateway.project, "claude", provider="anthropic", base_url=there)
+        factories.supply_option("anthropic/claude-sonnet-4-5", abilities=["tools"], max_output_tokens=100)
+        asked: Any = {"model": "anthropic/claude-sonnet-4-5", "messages": ASKED, "tools": TOOLS}
+        with client.chat.completions.stream(**asked) as stream:
+            calls = stream.get_final_completion().choices[0].message.tool_calls or []
     assert [json.loads(call.function.arguments)["number"] for call in calls] == [8812, 8813]
 
 
