@@ -1,13 +1,15 @@
 """What the predictor expects of a request's options: in one thread beside the event loop, within a deadline, kept.
 
 A prompt seen before costs a look-up. One that comes too late, or when too many wait, is decided by the plain beliefs;
-its embedding is made all the same and serves the next time.
+an embedding that was begun is finished all the same and serves the next time. One that nobody waits for any more is not
+begun: under load it would only make those late that come after it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -36,6 +38,7 @@ class Foresight:
     def __init__(self) -> None:
         self._vectors, self._answers = Kept(), Kept()
         self._waiting: dict[Any, Future[Any]] = {}
+        self._until: dict[Any, float] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="foresight")
 
     async def of(
@@ -48,29 +51,41 @@ class Foresight:
         key = (text, demand.needs, learnt.mark)
         known: Foreseen | None = self._answers.get(key)
         if known is None:
-            known = await self._in_time(self._coming(key, self._foreseen, key, text, learnt, demand), wait_s)
+            known = await self._in_time(key, wait_s, self._foreseen, key, text, learnt, demand)
         return UNSEEN if known is None else known
 
     async def vector(self, text: str, *, wait_s: float) -> npt.NDArray[np.float32] | None:
         """A text's embedding; None when it does not come in time."""
         key = _digest(text)
         known: npt.NDArray[np.float32] | None = self._vectors.get(key)
-        return known if known is not None else await self._in_time(self._coming(key, self._vector, key, text), wait_s)
+        return known if known is not None else await self._in_time(key, wait_s, self._vector, key, text)
 
-    def _coming(self, key: Any, make: Callable[..., Any], *given: Any) -> Future[Any] | None:
-        coming = self._waiting.get(key)
-        if coming is None and len(self._waiting) < MAX_WAITING:
-            coming = self._waiting[key] = self._thread.submit(make, *given)
-            coming.add_done_callback(lambda _: self._waiting.pop(key, None))
-        return coming
-
-    async def _in_time(self, coming: Future[Any] | None, wait_s: float | None) -> Any:
+    async def _in_time(self, key: Any, wait_s: float | None, make: Callable[..., Any], *given: Any) -> Any:
+        wait_s = settings.PREDICTOR_DEADLINE_MS / 1000 if wait_s is None else wait_s
+        coming = self._coming(key, time.monotonic() + wait_s, make, *given)
         if coming is None:
             return None
         waited = asyncio.wrap_future(coming)
         # Not cancelled with a client that hangs up: others may wait for the same.
-        await asyncio.wait({waited}, timeout=settings.PREDICTOR_DEADLINE_MS / 1000 if wait_s is None else wait_s)
+        await asyncio.wait({waited}, timeout=wait_s)
         return waited.result() if waited.done() and waited.exception() is None else None
+
+    def _coming(self, key: Any, until: float, make: Callable[..., Any], *given: Any) -> Future[Any] | None:
+        coming = self._waiting.get(key)
+        if coming is None and len(self._waiting) >= MAX_WAITING:
+            return None
+        self._until[key] = max(until, self._until.get(key, until))
+        if coming is None:
+            coming = self._waiting[key] = self._thread.submit(self._begun, key, make, *given)
+            coming.add_done_callback(lambda _: self._forget(key))
+        return coming
+
+    def _begun(self, key: Any, make: Callable[..., Any], *given: Any) -> Any:
+        return make(*given) if time.monotonic() < self._until.get(key, 0.0) else None
+
+    def _forget(self, key: Any) -> None:
+        self._waiting.pop(key, None)
+        self._until.pop(key, None)
 
     def _foreseen(self, key: Any, text: bytes, learnt: Learnt, demand: Demand) -> Foreseen:
         found = learnt.expect(self._vector(text, demand.text), surface(demand.text, demand.needs))
@@ -80,7 +95,7 @@ class Foresight:
     def _vector(self, key: bytes, text: str) -> npt.NDArray[np.float32]:
         found: npt.NDArray[np.float32] | None = self._vectors.get(key)
         if found is None:
-            found = embeddings.encode([text[:READ_CHARS]])[0]
+            found = embeddings.encode_soon(text[:READ_CHARS])
             self._vectors.put(key, found)
         return found
 

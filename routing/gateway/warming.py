@@ -29,7 +29,7 @@ class Warming:
     def _warm(self) -> None:
         try:
             if TrainedPredictor.objects.current().exclude(sha256="").exists():
-                embeddings.encode(["The first text takes longer than those after it."])
+                embeddings.encode_soon("The first text takes longer than those after it.")
         except (DatabaseError, Unavailable) as problem:
             log.warning("The embedding model was not loaded ahead: %s", problem)
         finally:

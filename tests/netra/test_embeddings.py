@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,29 @@ def test_no_texts_are_no_vectors_of_the_same_width() -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "\x00", "\ud800", "🚀" * 2_000, "word " * 5_000, "ü\u202e\u0301", "\n\t"])
 def test_any_text_has_a_vector(text: str) -> None:
-    [vector] = embeddings.encode([text])
+    [vector], soon = embeddings.encode([text]), embeddings.encode_soon(text)
     assert np.isfinite(vector).all() and np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-4)
+    assert soon.dtype == np.float32 and np.linalg.norm(soon) == pytest.approx(1.0, abs=1e-5) and vector @ soon > 0.999
+
+
+@pytest.mark.parametrize("is_short", [True, False])
+def test_what_is_wanted_soon_says_the_same_on_every_processor(
+    vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch, is_short: bool
+) -> None:
+    monkeypatch.setattr(embeddings, "_knows_short_numbers", lambda: is_short)
+    assert [
+        float(embeddings.encode_soon(text) @ vector) > 0.999 for text, vector in zip(TEXTS, vectors, strict=True)
+    ] == [True] * 3
+
+
+def test_who_waits_for_one_text_takes_one_core_and_leaves_the_others_theirs() -> None:
+    import torch
+
+    n = embeddings._cores()
+    with ThreadPoolExecutor(1) as beside:
+        found = beside.submit(lambda: (embeddings.encode_soon("x"), torch.get_num_threads())).result()
+    embeddings.encode(["x"])
+    assert found[1] == 1 and torch.get_num_threads() == n
 
 
 @pytest.mark.usefixtures("_forgotten")

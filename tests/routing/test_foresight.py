@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -32,11 +33,11 @@ def embedded(monkeypatch: pytest.MonkeyPatch, settings: Any) -> list[str]:
     settings.PREDICTOR_DEADLINE_MS = 60_000
     seen: list[str] = []
 
-    def encode(texts: list[str]) -> np.ndarray:
-        seen.extend(texts)
-        return learned.around(learned.HOME, 1)
+    def encode_soon(text: str) -> np.ndarray:
+        seen.append(text)
+        return learned.around(learned.HOME, 1)[0]
 
-    monkeypatch.setattr(embeddings, "encode", encode)
+    monkeypatch.setattr(embeddings, "encode_soon", encode_soon)
     return seen
 
 
@@ -83,7 +84,7 @@ async def test_nothing_is_asked_without_words_predictor_or_learnt_candidate(
 async def test_a_model_that_fails_leaves_the_plain_beliefs(
     learnt: Learnt, embedded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embeddings, "encode", lambda _texts: 1 / 0)
+    monkeypatch.setattr(embeddings, "encode_soon", lambda _text: 1 / 0)
     seer = Foresight()
     assert await seer.of(learnt, POLICY, demand()) is UNSEEN
     assert not seer._waiting
@@ -93,6 +94,59 @@ async def test_too_many_waiting_are_not_made_to_wait(learnt: Learnt, embedded: l
     seer = Foresight()
     seer._waiting = dict.fromkeys(range(MAX_WAITING))  # type: ignore[assignment]
     assert await seer.of(learnt, POLICY, demand()) is UNSEEN and not embedded
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch, embedded: list[str]) -> threading.Event:
+    """The first text is embedded for as long as this is not set."""
+    go_on, encode_soon = threading.Event(), embeddings.encode_soon
+
+    def slow(text: str) -> np.ndarray:
+        vector = encode_soon(text)
+        go_on.wait(60)
+        return vector
+
+    monkeypatch.setattr(embeddings, "encode_soon", slow)
+    return go_on
+
+
+async def begun(seer: Foresight, learnt: Learnt, embedded: list[str]) -> asyncio.Task[Any]:
+    """The first text, once its embedding is under way."""
+    first = asyncio.create_task(seer.of(learnt, POLICY, demand("first")))
+    while not embedded:
+        await asyncio.sleep(0.01)
+    return first
+
+
+async def test_what_nobody_waits_for_any_more_is_not_begun(
+    learnt: Learnt, embedded: list[str], held: threading.Event
+) -> None:
+    seer = Foresight()
+    first = await begun(seer, learnt, embedded)
+    assert await seer.of(learnt, POLICY, demand("second"), wait_s=0.0) is UNSEEN
+    held.set()
+    assert await first != UNSEEN and await seer.of(learnt, POLICY, demand("third")) != UNSEEN
+    assert embedded == ["first", "third"]
+
+
+async def test_what_was_begun_serves_the_next_time(learnt: Learnt, embedded: list[str], held: threading.Event) -> None:
+    seer = Foresight()
+    first = await begun(seer, learnt, embedded)
+    assert await seer.of(learnt, POLICY, demand("first"), wait_s=0.0) is UNSEEN
+    held.set()
+    assert await first is await seer.of(learnt, POLICY, demand("first"), wait_s=0.0) and embedded == ["first"]
+
+
+async def test_who_still_waits_gets_it_when_others_gave_up(
+    learnt: Learnt, embedded: list[str], held: threading.Event
+) -> None:
+    seer = Foresight()
+    first = await begun(seer, learnt, embedded)
+    patient = asyncio.create_task(seer.of(learnt, POLICY, demand("second")))
+    await asyncio.sleep(0)
+    assert await seer.of(learnt, POLICY, demand("second"), wait_s=0.0) is UNSEEN
+    held.set()
+    assert await patient != UNSEEN and await first != UNSEEN
 
 
 async def test_what_the_model_would_not_read_is_not_given_to_it(learnt: Learnt, embedded: list[str]) -> None:

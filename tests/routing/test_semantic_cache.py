@@ -24,6 +24,7 @@ ONE, NEAR, FAR = "Where is the key", "Where is the key.", "Where is the key.....
 @pytest.fixture(autouse=True)
 def alike(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(embeddings, "encode", embedded)
+    monkeypatch.setattr(embeddings, "encode_soon", lambda text: embedded([text])[0])
     monkeypatch.setattr(controlled, "MEANING_WAIT_S", 60.0)
     FORESIGHT.clear()
     ANSWERS.renew()
@@ -101,14 +102,14 @@ def test_a_question_whose_embedding_is_late_is_asked(gateway: Gateway, monkeypat
         gateway.lead_to(upstream.base_url)
         several(gateway, chat(ONE))
         monkeypatch.setattr(controlled, "MEANING_WAIT_S", 0.0)
-        monkeypatch.setattr(embeddings, "encode", lambda _: pytest.fail("waits for nobody"))
+        monkeypatch.setattr(embeddings, "encode_soon", lambda _: pytest.fail("waits for nobody"))
         assert states(several(gateway, chat(NEAR))) == ["miss"]
 
 
 def test_words_that_a_mask_finds_are_not_embedded(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     Project.objects.filter(pk=gateway.project.pk).update(masks=["email"])
     TENANTS.forget()
-    monkeypatch.setattr(embeddings, "encode", lambda _: pytest.fail("these words are personal"))
+    monkeypatch.setattr(embeddings, "encode_soon", lambda _: pytest.fail("these words are personal"))
     with served(said("There.")) as upstream:
         gateway.lead_to(upstream.base_url)
         assert states(several(gateway, chat("Who is ada@example.com"), chat("Who is ada@example.com."))) == ["miss"] * 2
@@ -124,7 +125,7 @@ def test_a_question_whose_answer_is_gone_is_forgotten(gateway: Gateway) -> None:
 
 def test_the_semantic_cache_is_off_unless_asked_for(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     set_up(gateway.project, semantic_cache=False)
-    monkeypatch.setattr(embeddings, "encode", lambda _: pytest.fail("nobody asked for it"))
+    monkeypatch.setattr(embeddings, "encode_soon", lambda _: pytest.fail("nobody asked for it"))
     with served(said("There.")) as upstream:
         gateway.lead_to(upstream.base_url)
         assert states(several(gateway, chat(ONE), chat(NEAR), chat(ONE))) == ["miss", "miss", "exact"]

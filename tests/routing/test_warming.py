@@ -22,11 +22,11 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every text that is embedded; the model itself has its own tests."""
     seen: list[str] = []
 
-    def encode(texts: list[str]) -> np.ndarray:
-        seen.extend(texts)
-        return np.zeros((len(texts), 2), dtype=np.float32)
+    def encode_soon(text: str) -> np.ndarray:
+        seen.append(text)
+        return np.zeros(2, dtype=np.float32)
 
-    monkeypatch.setattr(embeddings, "encode", encode)
+    monkeypatch.setattr(embeddings, "encode_soon", encode_soon)
     return seen
 
 
@@ -67,11 +67,11 @@ def test_without_a_predictor_nothing_is_loaded(project: Project, embedded: list[
 def test_what_cannot_be_loaded_is_told_and_holds_up_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, problem: Exception
 ) -> None:
-    def encode(texts: list[str]) -> np.ndarray:
+    def encode_soon(text: str) -> np.ndarray:
         raise problem
 
     predictor(project)
-    monkeypatch.setattr(embeddings, "encode", encode)
+    monkeypatch.setattr(embeddings, "encode_soon", encode_soon)
     warm()
     assert str(problem) in caplog.text
 
