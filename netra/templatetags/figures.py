@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -21,6 +22,8 @@ UNKNOWN = mark_safe(
     '<span class="unknown" title="unknown"><span aria-hidden="true">–</span><span class="sr-only">unknown</span></span>'
 )
 MINUS = "−"
+# Before a digit, and behind nothing that it could join to that digit.
+_HYPHEN = re.compile(r"(?<![\w.)\]/:-])-(?=\d)")
 
 
 def _decimal(value: Any) -> Decimal | None:
@@ -129,6 +132,19 @@ def points(value: Any) -> str:
     if difference is None:
         return UNKNOWN
     return f"{_signed(styled(f'{abs(difference * 100):.1f}'), difference, plus=True)}\u202fpoints"
+
+
+@register.filter
+def margin(value: Any) -> str:
+    """How far apart two shares or scores may be, in percentage points, without a sign."""
+    size_ = _decimal(value)
+    return UNKNOWN if size_ is None else f"{styled(f'{abs(size_ * 100):.1f}')}\u202fpoints"
+
+
+@register.filter
+def typeset(sentence: Any) -> str:
+    """A sentence out of the evidence with true minus signs; hyphens in names and dates stay."""
+    return _HYPHEN.sub(MINUS, str(sentence))
 
 
 @register.filter

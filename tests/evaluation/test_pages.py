@@ -134,6 +134,34 @@ def test_a_verdict_leads_with_estimate_pairs_and_error_rate(mine: Client, finish
     assert _text(mine, f"{ADVICE}latest-card").count("verdict") >= 1
 
 
+def test_signs_of_a_verdict_are_typeset_on_pages_and_kept_in_its_pack(mine: Client, finished: Recommendation) -> None:
+    kept = "Switch to a-1: quality differs by -1.2 points [-3.4, +5.5]."
+    reasons = [{"code": "x", "sentence": "It fell by -2 of gpt-4o.", "remedy": "Up to -3."}]
+    Recommendation.objects.filter(pk=finished.pk).update(sentence=kept, reasons=reasons)
+    for path in (ADVICE, finished.get_absolute_url(), f"{ADVICE}latest-card", finished.run.get_absolute_url()):
+        assert "a-1: quality differs by −1.2 points [−3.4, +5.5]" in _text(mine, path)
+    assert "fell by −2 of gpt-4o" in _text(mine, finished.get_absolute_url())
+    finished.refresh_from_db()
+    assert finished.sentence == kept
+
+
+def test_what_was_fixed_is_told_in_words_and_units(mine: Client, finished: Recommendation) -> None:
+    page = " ".join(_text(mine, finished.run.get_absolute_url()).split())
+    for told in (
+        f"<dt>Quality margin</dt><dd>{100 * finished.run.plan['margin_quality']:.1f} points",
+        "<dt>Pairs at most</dt><dd>30</dd>",
+        "<dt>Temperature of a replay</dt><dd>as in the logged call",
+    ):
+        assert told in page
+    assert "as_sent" not in page and "<dt>temperature</dt>" not in page
+
+
+def test_differences_are_in_points_and_a_saving_in_percent(mine: Client, finished: Recommendation) -> None:
+    table = _text(mine, finished.get_absolute_url()).split("Numbers of the gates")[1].split("</table>")[0]
+    rows = {row.split("<td>")[1].split("<")[0].strip(): row for row in table.split("<tr>") if "<td>" in row}
+    assert "points" in rows["quality"] and "points" not in rows["saving"] and "%" in rows["saving"]
+
+
 def test_its_charts_are_json_and_other_names_are_404(mine: Client, finished: Recommendation) -> None:
     for name in ("evidence", "trade-off"):
         answer = mine.get(f"{finished.get_absolute_url()}charts/{name}?scheme=dark")

@@ -131,3 +131,25 @@ def test_nearly_all_is_not_all_and_nearly_nothing_not_nothing(share: float, told
 )
 def test_from_two_hours_on_hours_are_told(minutes: float, told: str) -> None:
     assert figures.ms(minutes * 60_000) == told
+
+
+@pytest.mark.parametrize(
+    ("sentence", "told"),
+    [
+        ("by -2.4 points [-3.4, +5.5]", "by −2.4 points [−3.4, +5.5]"),
+        ("-1 and (-0.5)", "−1 and (−0.5)"),
+        ("gpt-4o-mini, a/b-1, m:-1, 2026-11-04, v.-2, x--3", "gpt-4o-mini, a/b-1, m:-1, 2026-11-04, v.-2, x--3"),
+        ("a - b, 1 - 2", "a - b, 1 - 2"),
+        (None, "None"),
+    ],
+)
+def test_a_sentence_has_true_minus_signs_and_names_keep_their_hyphens(sentence: str | None, told: str) -> None:
+    assert figures.typeset(sentence) == told
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(0.02, "2.0\u202fpoints"), (-0.005, "0.5\u202fpoints"), (0, "0.0\u202fpoints")]
+)
+def test_a_margin_is_in_points_without_a_sign(value: float, told: str) -> None:
+    assert figures.margin(value) == told
+    assert figures.margin(None) == figures.UNKNOWN
