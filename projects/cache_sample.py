@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -78,7 +78,8 @@ def choose(
     since = end - timedelta(days=days)
     wanted = EventFilter(since=since, until=end, session_id=session_id)
     n_in_window, n_demand = _counts(project_id, wanted)
-    rows = _light(project_id, wanted, max_calls)
+    newest = _newest_of(project_id, wanted, max_calls) if n_in_window > max_calls else wanted
+    rows = _light(project_id, newest, max_calls)
     return Sample(since, end, n_in_window, n_demand - n_in_window, rows, _content(rows))
 
 
@@ -112,6 +113,17 @@ def _counts(project_id: int, wanted: EventFilter) -> tuple[int, int]:
         {"project_id": project_id, "operations": list(OPERATIONS), **parameters},
     )[0]
     return found["n_read"], found["n"]
+
+
+def _newest_of(project_id: int, wanted: EventFilter, n: int) -> EventFilter:
+    """The same from the n-th newest call on: before that no request need be opened for its length."""
+    clauses, parameters = wanted.clauses()
+    oldest: datetime = clickhouse.scalar(
+        f"SELECT started_at FROM workload_events WHERE {CURRENT} AND {_READ}{clauses} "  # noqa: S608
+        "ORDER BY started_at DESC LIMIT 1 OFFSET {n:UInt32}",
+        {"project_id": project_id, "operations": list(OPERATIONS), "n": n - 1, **parameters},
+    )
+    return replace(wanted, since=oldest)
 
 
 _LIGHT = ", ".join(

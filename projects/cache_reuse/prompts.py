@@ -6,6 +6,7 @@ Order: tools, answer format, then messages as sent. Roles are written before tex
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -61,6 +62,14 @@ class Call:
     session: str | None = None
     user: str | None = None
     kind: str = ""
+
+    _blocks: dict[int, array[int]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def block_ids(self, block_chars: int) -> array[int]:
+        """Ids of its prefix blocks, reckoned once: several findings are of the same calls and size."""
+        if block_chars not in self._blocks:
+            self._blocks[block_chars] = array("q", blocks.of_text(self.text, block_chars, root=self.model))
+        return self._blocks[block_chars]
 
     @property
     def text(self) -> str:
@@ -150,4 +159,4 @@ class Scale:
 
 def trace(calls: Sequence[Call], block_chars: int) -> Trace:
     """The calls' blocks, oldest first; what one model keeps is of no use to another."""
-    return Trace.of((call.at_s, blocks.of_text(call.text, block_chars, root=call.model)) for call in calls)
+    return Trace.of((call.at_s, call.block_ids(block_chars)) for call in calls)

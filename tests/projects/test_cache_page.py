@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -15,6 +16,8 @@ from django.test import Client
 from netra.tokens import Tokens
 from projects import cache_report, cache_sample, log
 from projects.cache_report import Question
+from projects.cache_reuse import blocks
+from projects.cache_reuse.prompts import Call, Segment
 from projects.models import Project
 from projects.workloads import Outcome, WorkloadEvent
 from tests import factories
@@ -248,3 +251,26 @@ def _printed(*arguments: str) -> str:
     out = StringIO()
     call_command("cache_report", *arguments, stdout=out)
     return out.getvalue()
+
+
+@pytest.mark.parametrize("n", [1, 4, 5, 6])
+def test_the_newest_are_chosen_though_many_came_at_once(project: Project, n: int) -> None:
+    """Equal times are told apart by id, and only requests of these times are opened for their length."""
+    at_once = factories.NOON + timedelta(hours=1)
+    later = [_event(at, "be brief", started_at=at_once) for at in range(10, 16)]
+    log.write(project.pk, [*(_event(at, "be brief") for at in range(4)), *later])
+    every = [row["event_id"] for row in cache_sample.choose(project.pk).rows]
+    assert [row["event_id"] for row in cache_sample.choose(project.pk, max_calls=n).rows] == every[-n:]
+
+
+def test_a_prompt_is_cut_into_blocks_once_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    call = Call("e", 0.0, "m", (Segment("user", "a" * 100),))
+    asked: list[int] = []
+    real = blocks.of_text
+    monkeypatch.setattr(
+        blocks, "of_text", lambda text, size, root="": asked.append(size) or real(text, size, root=root)
+    )
+    first = [call.block_ids(size) for size in (16, 32, 16)]
+    assert asked == [16, 32] and first[0] is first[2]
+    changed = replace(call, segments=(Segment("user", "b" * 100),))
+    assert changed.block_ids(16) != call.block_ids(16)
