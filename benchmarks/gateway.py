@@ -134,11 +134,16 @@ class Load:
 
 
 async def _client(
-    port: int, request: bytes, until: Callable[[], bool], load: Load, pause: Callable[[], Awaitable[None]]
+    port: int,
+    requests: Iterator[bytes],
+    until: Callable[[], bool],
+    load: Load,
+    pause: Callable[[], Awaitable[None]],
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while not until():
         await pause()
+        request = next(requests)
         began = time.perf_counter()
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
@@ -168,22 +173,31 @@ async def _rest(reader: asyncio.StreamReader, head: bytes, began: float) -> floa
 async def drive(
     port: int, pid: int, *, key: str, concurrency: int, seconds: float, stream: bool, rate: float = 0
 ) -> Load:
+    """Load of one request over and over for some seconds; `rate` as for `driven`."""
+    body = {
+        "model": "bench/fast-1",
+        "stream": stream,
+        "messages": [
+            {"role": "system", "content": "You are the assistant of a support desk. " * 8},
+            {"role": "user", "content": "Where is my parcel? It was sent last week. " * 6},
+        ],
+    }
+    requests = itertools.repeat(as_request(key, body))
+    return await driven(port, pid, requests, concurrency=concurrency, seconds=seconds, rate=rate)
+
+
+def as_request(key: str, body: dict[str, Any], **headers: str) -> bytes:
+    """A chat request as it goes over the line; `headers` are Netra's own, without `x-netra-`."""
+    content = json.dumps(body, separators=(",", ":")).encode()
+    told = "".join(f"X-Netra-{name}: {value}\r\n" for name, value in headers.items())
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n" + told
+    return f"{head}Authorization: Bearer {key}\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
+
+
+async def driven(
+    port: int, pid: int, requests: Iterator[bytes], *, concurrency: int, seconds: float, rate: float = 0
+) -> Load:
     """Load for some seconds; `rate` spaces the requests of each client, 0 = as fast as they are answered."""
-    body = json.dumps(
-        {
-            "model": "bench/fast-1",
-            "stream": stream,
-            "messages": [
-                {"role": "system", "content": "You are the assistant of a support desk. " * 8},
-                {"role": "user", "content": "Where is my parcel? It was sent last week. " * 6},
-            ],
-        },
-        separators=(",", ":"),
-    ).encode()
-    request = (
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        b"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s" % (key.encode(), len(body), body)
-    )
     load = Load(0, 0, 0, [], [])
 
     async def pause() -> None:
@@ -193,7 +207,7 @@ async def drive(
     end = time.perf_counter() + seconds
     cpu, began = cpu_s(pid), time.perf_counter()
     await asyncio.gather(
-        *(_client(port, request, lambda: time.perf_counter() > end, load, pause) for _ in range(concurrency))
+        *(_client(port, requests, lambda: time.perf_counter() > end, load, pause) for _ in range(concurrency))
     )
     load.seconds, load.cpu_s = time.perf_counter() - began, cpu_s(pid) - cpu
     return load
@@ -230,6 +244,12 @@ def running(command: list[str], port: int, env: dict[str, str] | None = None) ->
             process.wait(20)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def one_worker(port: int) -> list[str]:
+    """The command of the gateway in one uvicorn worker."""
+    server = [sys.executable, "-m", "uvicorn", "netra.asgi:application", "--port", str(port), "--no-access-log"]
+    return [*server, "--log-level", "warning", "--loop", "uvloop", "--http", "httptools"]
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -301,10 +321,8 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, running([*me, "--serve-upstream", str(up)], up):
         env, key = prepared(folder, f"http://127.0.0.1:{up}/v1")
         env["NETRA_SHIPS"] = "1" if args.one_process else "0"
-        server = [sys.executable, "-m", "uvicorn", "netra.asgi:application", "--port", str(front), "--no-access-log"]
-        server += ["--log-level", "warning", "--loop", "uvloop", "--http", "httptools"]
         proxy = [*me, "--serve-proxy", str(floor), "--to", f"http://127.0.0.1:{up}"]
-        with running(proxy, floor) as bare, running(server, front, env) as gateway:
+        with running(proxy, floor) as bare, running(one_worker(front), front, env) as gateway:
             found, n_sent = await _measured(args, (floor, bare), (front, gateway), key)
         n, seconds, n_stored = shipped(env)
         found["cpu_ms_shipping"] = round(seconds * 1000 / n, 4) if n and not args.one_process else None

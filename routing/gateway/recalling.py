@@ -10,20 +10,27 @@ import logging
 import time
 from datetime import timedelta
 
+from django.conf import settings
 from django.utils import timezone
 
+from netra import clickhouse
 from routing import option_log
 from routing.gateway.planning import health
 
 log = logging.getLogger("netra.gateway")
 WITHIN = timedelta(hours=1)
 MOST_CALLS = 5_000
+# The embedded store opens in one process at a time: the one that writes to it.
+SHIPPER = "projects.shipping.Shipper"
 # Projects whose hour is read, or being read.
 BEGUN: set[int] = set()
 
 
 def begin(project_id: int) -> None:
-    """Read it beside the event loop. Returns at once."""
+    """Read it beside the event loop. Returns at once. A store that is another process's is left to it."""
+    if clickhouse.is_embedded() and SHIPPER not in settings.NETRA_BESIDE_WEB:
+        BEGUN.add(project_id)
+        return
     asyncio.get_running_loop().run_in_executor(None, recall, project_id)
 
 
