@@ -23,7 +23,7 @@ from tests.routing.scripted import Step, said, served
 
 @pytest.fixture
 def alike(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(embeddings, "encode", embedded)
+    monkeypatch.setattr(embeddings, "encode_soon", lambda text: embedded([text])[0])
     monkeypatch.setattr(controlled, "MEANING_WAIT_S", 60.0)
     monkeypatch.setattr(controlled.random, "random", lambda: 0.0)
     FORESIGHT.clear()
