@@ -129,7 +129,8 @@ def learnt(train: Outcomes, default: str) -> Learnt:
     others = [place for place in range(len(train.models)) if place != base]
     differences = np.clip(train.quality[:, others] - train.quality[:, [base]], -1, 1)
     names = tuple(train.models[place] for place in others)
-    found = learn_pairs(default, Pairs(names, train.embeddings, train.surfaces, differences))
+    pairs = Pairs(names, train.embeddings, train.surfaces, differences, train.quality[:, base])
+    found = learn_pairs(default, pairs)
     if found is None:
         sys.exit("there are too few training prompts")
     return found

@@ -62,7 +62,12 @@ def _hand_down(run: EvaluationRun, pack: dict[str, Any], paired: dict[str, Paire
     """Every pair that was scored in both lanes, for the predictor of live routing to learn from."""
     event_ids = {prompt["position"]: prompt["event_id"] for prompt in pack["prompts"]}
     rows = [
-        predictor.Judged(event_ids[position], option, pair.candidate.quality - pair.incumbent.quality)
+        predictor.Judged(
+            event_ids[position],
+            option,
+            pair.candidate.quality - pair.incumbent.quality,
+            default_quality=pair.incumbent.quality,
+        )
         for option, found in paired.items()
         for position, pair in zip(found.positions, found.pairs, strict=True)
         if pair.candidate.quality is not None and pair.incumbent.quality is not None

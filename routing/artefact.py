@@ -15,11 +15,13 @@ import numpy.typing as npt
 from routing.features import NAMES
 from routing.forest import Forest
 from routing.learning import Learnt, Part
+from routing.neighbours import Sight
 from routing.regression import Kernel, Process, Scale
 
-FORMAT = "netra-predictor/2"
+FORMAT = "netra-predictor/3"
 MAX_BYTES = 200_000_000
 _ARRAYS = ("anchors", "mean", "weights", "known")
+_SIGHT = ("axes", "seen", "outcomes")
 _TREES = ("roots", "columns", "limits", "below", "above", "values")
 
 
@@ -32,6 +34,7 @@ def packed(learnt: Learnt) -> bytes:
     arrays: dict[str, npt.NDArray[Any]] = {"centre": learnt.scale.centre, "width": learnt.scale.width}
     for place, part in enumerate(learnt.parts):
         arrays |= {f"{name}_{place}": getattr(part.process, name) for name in _ARRAYS} | {f"noise_{place}": part.noise}
+        arrays |= {f"{name}_{place}": getattr(part.forest.sight, name) for name in _SIGHT}
         arrays |= {f"{name}_{place}": getattr(part.forest, name) for name in _TREES} | {f"skill_{place}": part.skill}
     head = {"format": FORMAT, "default": learnt.default, "features": NAMES, "parts": [_told(p) for p in learnt.parts]}
     arrays["head"] = np.frombuffer(json.dumps(head, sort_keys=True).encode(), dtype=np.uint8)
@@ -59,21 +62,32 @@ def unpacked(content: bytes, sha256: str) -> Learnt:
 
 def _told(part: Part) -> dict[str, Any]:
     told = {"options": part.options, "caution": part.caution, "familiar": part.familiar, "n": part.n}
-    return told | {"kernel": asdict(part.process.kernel), "share": part.share, "depth": part.forest.depth}
+    return told | {
+        "kernel": asdict(part.process.kernel),
+        "share": part.share,
+        "reach": part.reach,
+        "depth": part.forest.depth,
+    }
 
 
 def _part(told: dict[str, Any], place: int, arrays: Any) -> Part:
     return Part(
         options=tuple(told["options"]),
         process=Process(Kernel(**told["kernel"]), *(_double(arrays[f"{name}_{place}"]) for name in _ARRAYS)),
-        forest=Forest(**{name: arrays[f"{name}_{place}"] for name in _TREES}, depth=told["depth"]),
+        forest=_forest(told, place, arrays),
         share=told["share"],
+        reach=told["reach"],
         noise=_double(arrays[f"noise_{place}"]),
         skill=_double(arrays[f"skill_{place}"]),
         caution=told["caution"],
         familiar=told["familiar"],
         n=told["n"],
     )
+
+
+def _forest(told: dict[str, Any], place: int, arrays: Any) -> Forest:
+    sight = Sight(**{name: arrays[f"{name}_{place}"] for name in _SIGHT})
+    return Forest(sight, **{name: arrays[f"{name}_{place}"] for name in _TREES}, depth=told["depth"])
 
 
 def _single(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

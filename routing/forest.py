@@ -2,6 +2,9 @@
 
 Geurts, Ernst and Wehenkel 2006. They find steps and conjunctions of surface features that a smooth process cannot.
 What a leaf says is the average of at least LEAST_OF_LEAF judged prompts, so no tree says more than was judged.
+
+They also learn how well each option did by itself: a prompt that both answer well and one that both fail have the same
+difference, and are not alike.
 """
 
 from __future__ import annotations
@@ -13,12 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from routing.neighbours import Sight, sight_of
+
 Matrix = npt.NDArray[np.float64]
 
-N_TREES = 100
-LEAST_OF_LEAF = 8
-DEEPEST = 14
-TRIED = 0.15  # share of the columns tried at a split
+N_TREES = 300
+LEAST_OF_LEAF = 5
+DEEPEST = 30
+TRIED = 0.2  # share of the columns tried at a split
 AT_ONCE = 512
 
 
@@ -26,6 +31,7 @@ AT_ONCE = 512
 class Forest:
     """All trees' nodes one after another. A leaf leads to itself, so that `depth` steps bring every prompt to one."""
 
+    sight: Sight
     roots: npt.NDArray[np.int32]
     columns: npt.NDArray[np.int32]
     limits: npt.NDArray[np.float32]
@@ -40,7 +46,7 @@ class Forest:
         return np.concatenate(parts) if parts else np.empty((0, self.values.shape[1]))
 
     def _among(self, points: Matrix) -> Matrix:
-        told, rows = points.astype(np.float32), np.arange(len(points))[:, None]
+        told, rows = self.sight.view(points), np.arange(len(points))[:, None]
         at = np.broadcast_to(self.roots, (len(points), len(self.roots)))
         for _ in range(self.depth):
             at = np.where(told[rows, self.columns[at]] <= self.limits[at], self.below[at], self.above[at])
@@ -48,26 +54,35 @@ class Forest:
         return found
 
 
-def grown(points: Matrix, targets: Matrix, *, seed: int, n_trees: int = N_TREES) -> Forest:
-    """Learn targets of shape (n, t) at points of shape (n, d). Same points, targets and seed, same trees."""
+def grown(
+    points: Matrix, targets: Matrix, beside: Matrix, *, n_embedded: int, seed: int, n_trees: int = N_TREES
+) -> Forest:
+    """Learn targets of shape (n, t) at points of shape (n, d), the first `n_embedded` columns an embedding; n ≥ 2.
+
+    `beside`, shape (n, u): what else the splits are to tell apart, and no tree is asked for afterwards.
+    Same points, targets and seed, same trees.
+    """
     from sklearn.ensemble import ExtraTreesRegressor  # a second of import, needed only for training
 
+    told = np.concatenate([targets, beside], axis=1)
+    sight = sight_of(points, told, n_embedded)
     limits = {"min_samples_leaf": LEAST_OF_LEAF, "max_depth": DEEPEST, "max_features": TRIED}
     model = ExtraTreesRegressor(n_trees, random_state=seed, **limits)
-    model.fit(points, targets if targets.shape[1] > 1 else targets[:, 0])
-    return _joined([each.tree_ for each in model.estimators_])
+    model.fit(sight.own_view(points), told if told.shape[1] > 1 else told[:, 0])
+    return _joined([each.tree_ for each in model.estimators_], sight, targets.shape[1])
 
 
-def _joined(trees: Sequence[Any]) -> Forest:
+def _joined(trees: Sequence[Any], sight: Sight, n_targets: int) -> Forest:
     starts = np.cumsum([0, *(tree.node_count for tree in trees[:-1])])
     nodes = [np.arange(tree.node_count) for tree in trees]
     return Forest(
+        sight=sight,
         roots=starts.astype(np.int32),
         columns=np.concatenate([np.maximum(tree.feature, 0) for tree in trees]).astype(np.int32),
         limits=np.concatenate([tree.threshold for tree in trees]).astype(np.float32),
         below=_led([tree.children_left for tree in trees], nodes, starts),
         above=_led([tree.children_right for tree in trees], nodes, starts),
-        values=np.concatenate([tree.value[:, :, 0] for tree in trees]).astype(np.float32),
+        values=np.concatenate([tree.value[:, :n_targets, 0] for tree in trees]).astype(np.float32),
         depth=max(tree.max_depth for tree in trees),
     )
 

@@ -2,7 +2,8 @@
 
 Three things are chosen inside the pairs themselves, by leaving some out:
 
-1. the kernel of the process and the share of the trees in the mean, by the error on random fifths;
+1. the kernel of the process, then the share of the trees in the mean, by the error on random fifths; past their reach,
+   which is as much as the process has left to know of all but FARTHEST of a fifth, the trees are silent;
 2. how near the judged prompts another must be to say anything: nearer than all but FARTHEST of them are to the others;
 3. the caution: how many deviations the bounds lie from the mean. A bound is on the average over prompts of a kind. So
    the pairs are parted into kinds, each is predicted from all others and, by fifths, from its own as well, and the
@@ -14,18 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from routing.forest import Forest, grown
+from routing.forest import N_TREES, Forest
 from routing.regression import Kernel, Matrix, Process, Scale, fit
-from routing.trial import MIN_OF_KIND, Groups, LeftOut, Trial, nearness
+from routing.trial import FARTHEST, MIN_OF_KIND, Groups, LeftOut, Trial, blended, nearness, reach_of
 
 MIN_PAIRS = 60
 KERNELS = (Kernel(0.1, 0.6, 0.03), Kernel(0.3, 0.6, 0.1), Kernel(1.0, 1.5, 0.1))
-SHARES = (0.0, 0.25, 0.5, 0.75)
-FARTHEST = 0.02
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 COVERED = 0.95
 LEAST_CAUTION = 0.25
 
@@ -36,13 +37,26 @@ Known = npt.NDArray[np.bool_]
 class Pairs:
     """Judged pairs against one default: a row a prompt, a column an option, NaN where it was not judged.
 
-    `differences` are option − default in [-1, 1]; `embeddings` have unit length.
+    `differences` are option − default in [-1, 1]; `embeddings` have unit length; `default_quality`, shape (n,), is how
+    well the default did by itself, in [0, 1], NaN where only the difference is known.
     """
 
     options: tuple[str, ...]
     embeddings: npt.NDArray[np.float32]
     surfaces: Matrix
     differences: Matrix
+    default_quality: Matrix | None = None
+
+    def beside(self, rows: npt.NDArray[np.intp], places: Sequence[int]) -> Matrix:
+        """How well the default and each option did, shape (n, 1 + options); (n, 0) where it is not known of any pair.
+
+        Of pairs of which it is not known, the default did as it did on average.
+        """
+        if self.default_quality is None or np.isnan(self.default_quality[rows]).all():
+            return np.empty((len(rows), 0))
+        known = self.default_quality[rows]
+        default = np.where(np.isnan(known), np.nanmean(known), known)[:, None]
+        return np.concatenate([default, default + self.differences[rows][:, list(places)]], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +76,8 @@ class Part:
     options: tuple[str, ...]
     process: Process
     forest: Forest
-    share: float  # of the trees in the mean
+    share: float  # of the trees in the mean, up to `reach`
+    reach: float
     noise: Matrix
     skill: Matrix  # share of the differences' variance that is told of pairs left out, an option
     caution: float
@@ -72,10 +87,9 @@ class Part:
     def predict(self, points: Matrix) -> tuple[Matrix, Matrix]:
         """As `Process.predict`; the variance is the process's, which knows how far a prompt is from the judged ones."""
         means, left = self.process.predict(points)
-        return (means if self.share == 0 else self._blended(means, points)), left
-
-    def _blended(self, means: Matrix, points: Matrix) -> Matrix:
-        return (1 - self.share) * means + self.share * self.forest.predict(points)
+        if self.share == 0 or not (left <= self.reach).any():
+            return means, left
+        return blended(means, self.forest.predict(points), left, self.share, self.reach), left
 
     def nearness(self, embeddings: npt.NDArray[np.floating]) -> Matrix:
         """Cosine to the fifth nearest of the anchors."""
@@ -148,7 +162,8 @@ def learn_pairs(default: str, pairs: Pairs, *, seed: int = 0) -> Learnt | None:
 
 def _part(pairs: Pairs, points: Matrix, places: Sequence[int], seed: int) -> Part:
     rows = np.flatnonzero(~np.isnan(pairs.differences[:, places[0]]))
-    trial = Trial(points[rows], pairs.embeddings[rows], pairs.differences[rows][:, list(places)], seed)
+    targets = pairs.differences[rows][:, list(places)]
+    trial = Trial(points[rows], pairs.embeddings[rows], targets, pairs.beside(rows, places), seed)
     folds = trial.folds()
     kernel, share, by_folds = _tried(trial, folds)
     near = trial.nearness(folds)
@@ -157,8 +172,9 @@ def _part(pairs: Pairs, points: Matrix, places: Sequence[int], seed: int) -> Par
     return Part(
         options=tuple(pairs.options[place] for place in places),
         process=fit(trial.points, trial.targets, kernel, np.random.default_rng(seed)),
-        forest=grown(trial.points, trial.targets, seed=seed),
+        forest=trial.forest(np.ones(len(rows), dtype=bool), N_TREES),
         share=share,
+        reach=trial.reach(kernel),
         noise=noise,
         skill=1 - noise / np.maximum(trial.targets.var(0), 1e-4),
         caution=_caution(trial, (by_folds, near >= familiar), (kernel, share), noise, familiar),
@@ -168,11 +184,15 @@ def _part(pairs: Pairs, points: Matrix, places: Sequence[int], seed: int) -> Par
 
 
 def _tried(trial: Trial, folds: Groups) -> tuple[Kernel, float, LeftOut]:
-    """The kernel and the share of the trees of least error on random fifths, and what they say of them."""
+    """The kernel of least error on random fifths, then the share of the trees, and what the two say of the fifths.
+
+    The kernel by itself, since the bounds are the process's, whatever share it has in the mean.
+    """
     by_kernel = [(kernel, trial.by_process(folds, kernel)) for kernel in KERNELS]
-    trees = trial.by_trees(folds)
-    both = [(kernel, share, found.blended(trees, share)) for kernel, found in by_kernel for share in SHARES]
-    return min(both, key=lambda each: trial.error(each[2].means))
+    kernel, found = min(by_kernel, key=lambda each: trial.error(each[1].means))
+    trees, reach = trial.by_trees(folds), reach_of(found.left)
+    blends = [(kernel, share, found.blended(trees, share, reach)) for share in SHARES]
+    return min(blends, key=lambda each: trial.error(each[2].means))
 
 
 def _caution(
@@ -180,7 +200,8 @@ def _caution(
 ) -> float:
     """`by_folds` with which pairs it knows; `chosen` are the kernel and the share of the trees."""
     kinds, (kernel, share) = trial.kinds(), chosen
-    by_kinds = trial.by_process(kinds, kernel).blended(trial.by_trees(kinds), share)
+    reach = reach_of(by_folds[0].left)
+    by_kinds = trial.by_process(kinds, kernel).blended(trial.by_trees(kinds), share, reach)
     tried = (by_folds, (by_kinds, trial.nearness(kinds) >= familiar))
     needed = [_needed(trial, found, is_known, kinds, noise) for found, is_known in tried]
     return max((max(LEAST_CAUTION, each) for each in needed if each is not None), default=FAR_FROM_SURE)
@@ -208,18 +229,28 @@ def _shortfalls(means: Matrix, targets: Matrix, deviation: Matrix, kinds: Groups
                 yield float((means[among].mean() - targets[among].mean()) / deviation[among].mean())
 
 
+class Lesson(NamedTuple):
+    """One judged pair: the prompt's id, the option, its difference to the default, and the default's own quality."""
+
+    prompt: str
+    option: str
+    difference: float
+    default_quality: float | None = None
+
+
 def as_pairs(
-    rows: Sequence[tuple[str, str, float]],
-    seen: Mapping[str, tuple[npt.NDArray[np.float32], Matrix]],
+    lessons: Sequence[Lesson], seen: Mapping[str, tuple[npt.NDArray[np.float32], Matrix]]
 ) -> tuple[list[str], Pairs]:
-    """Rows of (prompt's id, option, difference) with each prompt's embedding and surface; of several, the last."""
-    options = tuple(sorted({option for _, option, _ in rows}))
-    ids = sorted({prompt for prompt, _, _ in rows if prompt in seen})
+    """Lessons with each prompt's embedding and surface as a table; of several on the same, the last."""
+    known = [lesson for lesson in lessons if lesson.prompt in seen]
+    options = tuple(sorted({lesson.option for lesson in lessons}))
+    ids = sorted({lesson.prompt for lesson in known})
     column, line = {name: i for i, name in enumerate(options)}, {name: i for i, name in enumerate(ids)}
-    differences = np.full((len(ids), len(options)), np.nan)
-    for prompt, option, difference in rows:
-        if prompt in line:
-            differences[line[prompt], column[option]] = difference
+    differences, qualities = np.full((len(ids), len(options)), np.nan), np.full(len(ids), np.nan)
+    for lesson in known:
+        differences[line[lesson.prompt], column[lesson.option]] = lesson.difference
+        if lesson.default_quality is not None:
+            qualities[line[lesson.prompt]] = lesson.default_quality
     embeddings = np.array([seen[name][0] for name in ids], dtype=np.float32)
     surfaces = np.array([seen[name][1] for name in ids], dtype=np.float64)
-    return ids, Pairs(options, embeddings, surfaces, differences)
+    return ids, Pairs(options, embeddings, surfaces, differences, qualities)

@@ -29,7 +29,7 @@ from projects.models import Project
 from routing.artefact import FORMAT, Unreadable, digest, packed, unpacked
 from routing.demand import describe
 from routing.features import surface
-from routing.learning import Learnt, as_pairs, learn_pairs
+from routing.learning import Learnt, Lesson, as_pairs, learn_pairs
 from routing.models import JudgedPair, LiveBelief, TrainedPredictor
 from routing.predictor_report import report
 
@@ -43,12 +43,14 @@ class Judged:
     """One prompt judged: the option's quality less the default's, in [-1, 1], and the logged call it came from.
 
     `answered_at` is when a live answer was given; None where the call was answered anew to be judged.
+    `default_quality`, in [0, 1], is how well the default did by itself; None where only the two were compared.
     """
 
     event_id: str
     option: str
     difference: float
     answered_at: datetime | None = None
+    default_quality: float | None = None
 
 
 def learn(project: Project, rows: Iterable[Judged], *, default: str, source: str) -> int:
@@ -67,6 +69,7 @@ def learn(project: Project, rows: Iterable[Judged], *, default: str, source: str
             source=source[:120],
             learnt_at=now,
             answered_at=row.answered_at,
+            default_quality=row.default_quality,
         )
         for row in {(each.option, each.event_id): each for each in rows}.values()
         if row.option != default and math.isfinite(row.difference) and abs(row.difference) <= 1
@@ -76,7 +79,7 @@ def learn(project: Project, rows: Iterable[Judged], *, default: str, source: str
         batch_size=CHUNK,
         update_conflicts=True,
         unique_fields=("project", "default_option", "option", "event_id"),
-        update_fields=("difference", "source", "learnt_at", "answered_at"),
+        update_fields=("difference", "default_quality", "source", "learnt_at", "answered_at"),
     )
     return len(kept)
 
@@ -125,7 +128,7 @@ def _train(project: Project, default: str) -> TrainedPredictor:
     started_at = timezone.now()  # what is judged meanwhile makes the next training due
     known = [] if project.is_private else _known(project, default)
     rows = _of_today(known, _changes(project), default)
-    newest = list(dict.fromkeys(event_id for event_id, _, _ in reversed(rows)))[:MAX_PROMPTS]
+    newest = list(dict.fromkeys(lesson.prompt for lesson in reversed(rows)))[:MAX_PROMPTS]
     seen = _seen(project, newest)
     ids, pairs = as_pairs(rows, seen)
     learnt = learn_pairs(default, pairs) if ids else None
@@ -145,10 +148,11 @@ def _train(project: Project, default: str) -> TrainedPredictor:
     )
 
 
-def _known(project: Project, default: str) -> list[tuple[str, str, float, datetime]]:
-    """Call, option, difference, and when the answer was given (at the latest), oldest lesson first."""
+def _known(project: Project, default: str) -> list[tuple[Lesson, datetime]]:
+    """With when each answer was given (at the latest), oldest lesson first."""
     found = JudgedPair.objects.filter(project=project, default_option=default).order_by("learnt_at", "event_id")
-    return list(found.values_list("event_id", "option", "difference", Coalesce("answered_at", "learnt_at")))
+    told = ("event_id", "option", "difference", "default_quality", Coalesce("answered_at", "learnt_at"))
+    return [(Lesson(*row[:-1]), row[-1]) for row in found.values_list(*told)]
 
 
 def _changes(project: Project) -> dict[str, datetime]:
@@ -157,14 +161,12 @@ def _changes(project: Project) -> dict[str, datetime]:
     return dict(seen.values_list("option").annotate(Max("changed_at")))
 
 
-def _of_today(
-    known: Sequence[tuple[str, str, float, datetime]], changes: Mapping[str, datetime], default: str
-) -> list[tuple[str, str, float]]:
+def _of_today(known: Sequence[tuple[Lesson, datetime]], changes: Mapping[str, datetime], default: str) -> list[Lesson]:
     """Without the answers from before a change of either option."""
     return [
-        (event_id, option, difference)
-        for event_id, option, difference, at in known
-        if all(at >= changes[name] for name in (option, default) if name in changes)
+        lesson
+        for lesson, at in known
+        if all(at >= changes[name] for name in (lesson.option, default) if name in changes)
     ]
 
 

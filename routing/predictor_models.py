@@ -18,6 +18,9 @@ class JudgedPair(models.Model):
     default_option = models.CharField(max_length=200)
     event_id = models.CharField(max_length=32)
     difference = models.FloatField()
+    default_quality = models.FloatField(
+        null=True, blank=True, help_text="Of the default by itself, in [0, 1]; empty where only the two were compared."
+    )
     source = models.CharField(max_length=120)
     learnt_at = models.DateTimeField(default=timezone.now)
     answered_at = models.DateTimeField(null=True, blank=True, help_text="Of a live answer; else empty.")

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from routing.forest import grown
+from routing.forest import Forest, grown
 from routing.regression import Kernel, Matrix, fit
 
 N_FOLDS = 5
+FARTHEST = 0.02
 N_KINDS = 10
 MIN_OF_KIND = 15
 NEIGHBOURS = 5
 TRIAL_ANCHORS = 400
-TRIAL_TREES = 15
+TRIAL_TREES = 80
 
 Groups = npt.NDArray[np.intp]
 
@@ -28,8 +29,19 @@ class LeftOut:
     means: Matrix
     left: Matrix
 
-    def blended(self, trees: Matrix, share: float) -> LeftOut:
-        return LeftOut((1 - share) * self.means + share * trees, self.left)
+    def blended(self, trees: Matrix, share: float, reach: float) -> LeftOut:
+        return LeftOut(blended(self.means, trees, self.left, share, reach), self.left)
+
+
+def blended(means: Matrix, trees: Matrix, left: Matrix, share: float, reach: float) -> Matrix:
+    """The means of the process, with their share of the trees' where no more is left to know than `reach`.
+
+    Past it a prompt is unlike those judged, by its embedding or by its surface. Trees go on there as if it were like
+    the last they saw; the process knows that it does not know.
+    """
+    shares = np.where(left <= reach, share, 0.0)[:, None]
+    found: Matrix = means + shares * (trees - means)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,7 @@ class Trial:
     points: Matrix
     embeddings: npt.NDArray[np.float32]
     targets: Matrix
+    beside: Matrix  # how well each did by itself; no columns where that is not known of every pair
     seed: int
 
     def folds(self) -> Groups:
@@ -59,6 +72,12 @@ class Trial:
             means[out], left[out] = process.predict(self.points[out])
         return LeftOut(means, left)
 
+    def reach(self, kernel: Kernel) -> float:
+        """What is left to know of all but FARTHEST of a fifth, to a process as large as the one kept."""
+        out = self.folds() == 0
+        process = fit(self.points[~out], self.targets[~out], kernel, np.random.default_rng(self.seed))
+        return reach_of(process.predict(self.points[out])[1])
+
     def nearness(self, groups: Groups) -> Matrix:
         """Of each pair to the fifth nearest of those of other groups."""
         near = np.empty(len(groups))
@@ -70,9 +89,17 @@ class Trial:
         """Each group predicted from the others by trees."""
         means = np.empty_like(self.targets)
         for out in _each(groups):
-            forest = grown(self.points[~out], self.targets[~out], seed=self.seed, n_trees=TRIAL_TREES)
-            means[out] = forest.predict(self.points[out])
+            means[out] = self.forest(~out, TRIAL_TREES).predict(self.points[out])
         return means
+
+    def forest(self, among: npt.NDArray[np.bool_], n_trees: int) -> Forest:
+        """Trees that have seen these pairs."""
+        seen = self.points[among], self.targets[among], self.beside[among]
+        return grown(*seen, n_embedded=self.embeddings.shape[1], seed=self.seed, n_trees=n_trees)
+
+
+def reach_of(left: Matrix) -> float:
+    return float(np.quantile(left, 1 - FARTHEST))
 
 
 def _each(groups: Groups) -> Iterator[npt.NDArray[np.bool_]]:

@@ -255,3 +255,4 @@ def test_every_pair_scored_in_both_lanes_is_handed_down_to_the_predictor(project
     assert {row.event_id: round(row.difference, 6) for row in found} == {
         prompt.event_id: -0.2 for prompt in run.prompts.all()
     }
+    assert {row.default_quality for row in found} == {0.9}

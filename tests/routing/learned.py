@@ -29,7 +29,8 @@ def pairs(n: int = 150, *, seed: int = 0) -> Pairs:
     good = np.concatenate([rng.normal(0.3, 0.1, n), rng.normal(-0.6, 0.1, n)])
     bad = rng.normal(-0.5, 0.1, 2 * n)
     embeddings = np.concatenate([around(HOME, n), around(AWAY, n)])
-    return Pairs(("bad", "good"), embeddings, surfaces(2 * n), np.clip(np.stack([bad, good], axis=1), -1, 1))
+    told = np.tile(surfaces(n), (2, 1))  # the surface must not give the kind away
+    return Pairs(("bad", "good"), embeddings, told, np.clip(np.stack([bad, good], axis=1), -1, 1))
 
 
 def learnt(n: int = 150) -> Learnt:

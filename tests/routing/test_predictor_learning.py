@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from routing.learning import MIN_PAIRS, Learnt, Pairs, as_pairs, learn_pairs
+from routing.learning import MIN_PAIRS, Learnt, Lesson, Pairs, as_pairs, learn_pairs
 from routing.predictor_report import report
 from routing.regression import Kernel, fit
 from tests.routing import learned
@@ -98,9 +98,21 @@ def test_random_verdicts_open_no_gate() -> None:
 
 def test_rows_become_a_table_with_holes() -> None:
     seen = {name: (np.ones(2, dtype=np.float32), np.ones(3)) for name in ("a", "b")}
-    ids, made = as_pairs([("a", "x", 0.1), ("b", "y", -0.2), ("a", "x", 0.3), ("gone", "x", 1.0)], seen)
+    told = [("a", "x", 0.1), ("b", "y", -0.2, 0.75), ("a", "x", 0.3), ("gone", "x", 1.0, 0.5)]
+    ids, made = as_pairs([Lesson(*each) for each in told], seen)
     assert ids == ["a", "b"] and made.options == ("x", "y")
     assert made.differences[0, 0] == 0.3 and np.isnan(made.differences[0, 1])
+    assert made.default_quality is not None
+    assert np.isnan(made.default_quality[0]) and made.default_quality[1] == 0.75
+
+
+def test_what_each_did_by_itself_is_filled_by_the_mean_where_it_is_not_known() -> None:
+    rows, given = np.arange(3), learned.pairs(10)
+    differences = np.array([[0.5, 0.1], [-0.5, 0.0], [0.0, 0.2]])
+    made = replace(given, differences=differences, default_quality=np.array([1.0, np.nan, 0.5]))
+    assert made.beside(rows, [1]).tolist() == [[1.0, 1.1], [0.75, 0.75], [0.5, 0.7]]
+    for unknown in (None, np.full(3, np.nan)):
+        assert replace(made, default_quality=unknown).beside(rows, [0, 1]).shape == (3, 0)
 
 
 def test_the_report_says_where_it_knows_and_where_it_abstains(learnt: Learnt) -> None:
@@ -140,3 +152,16 @@ def test_the_report_of_nothing_names_what_is_missing() -> None:
     made = learned.pairs(5)
     told = report(None, ["e"] * 10, made, n_gone=0)
     assert told["options"] == [] and told["too_few"] == [{"option": "bad", "n": 10}, {"option": "good", "n": 10}]
+
+
+def test_past_their_reach_the_trees_are_silent(learnt: Learnt) -> None:
+    """Prompts near in meaning but of a surface never seen: the process knows less of them, and speaks alone."""
+    part = replace(learnt.parts[0], share=0.75)
+    embeddings, usual = learned.around(HOME, 9, seed=8), learned.surfaces(9)
+    odd = np.concatenate([usual[:5], usual[5:] + 9.0])
+    points = learnt.scale.joined(embeddings, odd)
+    smooth, left = part.process.predict(points)
+    is_past = left > part.reach
+    assert is_past.tolist() == [False] * 5 + [True] * 4
+    found = part.predict(points)[0]
+    assert np.array_equal(found[is_past], smooth[is_past]) and not np.allclose(found[~is_past], smooth[~is_past])
