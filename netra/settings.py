@@ -12,6 +12,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from netra import mail
 
+# Read as numpy loads: on matrices of our sizes, threads of its linear algebra wait for each other more than they save.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 

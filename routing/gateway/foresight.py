@@ -2,7 +2,8 @@
 
 A prompt seen before costs a look-up. One that comes too late, or when too many wait, is decided by the plain beliefs;
 an embedding that was begun is finished all the same and serves the next time. One that nobody waits for any more is not
-begun: under load it would only make those late that come after it.
+begun: under load it would only make those late that come after it. Nor is one that would likely come too late while
+others wait.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ UNSEEN: Foreseen = {}
 # The model reads about 256 tokens; what is past that cannot change what it says.
 READ_CHARS = 8_000
 MAX_WAITING = 32
+LATELY = 0.2  # weight of the newest duration in the pace
 
 
 class Foresight:
@@ -39,6 +41,7 @@ class Foresight:
         self._vectors, self._answers = Kept(), Kept()
         self._waiting: dict[Any, Future[Any]] = {}
         self._until: dict[Any, float] = {}
+        self._pace_s = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="foresight")
 
     async def of(
@@ -81,7 +84,13 @@ class Foresight:
         return coming
 
     def _begun(self, key: Any, make: Callable[..., Any], *given: Any) -> Any:
-        return make(*given) if time.monotonic() < self._until.get(key, 0.0) else None
+        began = time.monotonic()
+        left_s = self._until.get(key, 0.0) - began
+        if left_s <= 0 or (left_s < self._pace_s and len(self._waiting) > 1):
+            return None
+        found = make(*given)
+        self._pace_s += LATELY * (time.monotonic() - began - self._pace_s)
+        return found
 
     def _forget(self, key: Any) -> None:
         self._waiting.pop(key, None)

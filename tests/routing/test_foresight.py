@@ -129,6 +129,29 @@ async def test_what_nobody_waits_for_any_more_is_not_begun(
     assert embedded == ["first", "third"]
 
 
+async def test_what_would_come_too_late_gives_way_to_others(
+    learnt: Learnt, embedded: list[str], held: threading.Event
+) -> None:
+    seer = Foresight()
+    seer._pace_s = 30.0
+    first = await begun(seer, learnt, embedded)
+    hurried, patient = (
+        asyncio.create_task(seer.of(learnt, POLICY, demand(text), wait_s=wait_s))
+        for text, wait_s in (("hurried", 20.0), ("patient", 60.0))
+    )
+    await asyncio.sleep(0)
+    held.set()
+    assert await hurried is UNSEEN and await patient != UNSEEN and await first != UNSEEN
+    assert embedded == ["first", "patient"]
+
+
+async def test_what_may_come_too_late_is_made_where_nobody_else_waits(learnt: Learnt, embedded: list[str]) -> None:
+    seer = Foresight()
+    seer._pace_s = 30.0
+    assert await seer.of(learnt, POLICY, demand(), wait_s=20.0) != UNSEEN
+    assert seer._pace_s < 30.0
+
+
 async def test_what_was_begun_serves_the_next_time(learnt: Learnt, embedded: list[str], held: threading.Event) -> None:
     seer = Foresight()
     first = await begun(seer, learnt, embedded)
